@@ -1,0 +1,15 @@
+"""The base of every options model, ours and the plugins'."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Options(BaseModel):
+    """Frozen; unknown keys, NaN and infinity are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+class NoOptions(Options):
+    """For what has nothing to set."""

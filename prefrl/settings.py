@@ -1,0 +1,184 @@
+"""The sections of a run's YAML as frozen models; defaults live here and in plugins' options models, nowhere else.
+
+A `Chosen` section names something that is registered with the host; what is not a key of the section belongs to the
+named thing and is parsed by its own options model into `options`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, SerializeAsAny, field_validator
+
+from prefrl.options import NoOptions, Options
+
+
+class Chosen(Options):
+    """A section that names a registered thing: `registry` says of which kind, `key` which field holds the name."""
+
+    registry: ClassVar[str]
+    key: ClassVar[str] = "name"
+    options: SerializeAsAny[Options] = NoOptions()
+
+
+class EnvSettings(Options):
+    """The task and how many copies of it are stepped together."""
+
+    id: str = Field(description="any Gymnasium id, or 'module:Id-v0' to import its module first")
+    n_envs: int = Field(8, ge=1)
+    termination: Literal["keep", "absorb", "off"] = Field("keep", description="what a terminal state does to an episode")
+    backend: Literal["gym", "threads", "warp"] = Field("gym", description="who steps the copies")
+    kwargs: dict[str, Any] = Field({}, description="arguments of the environment's constructor")
+
+
+class AlgoSettings(Chosen):
+    """The learner; keys are rl-zoo3's and SB3's, never evaluated."""
+
+    registry: ClassVar[str] = "learners"
+    name: str = "ppo"
+    n_timesteps: int = Field(100_000, ge=1)
+    normalize: bool = Field(True, description="running mean and std of observations (never of rewards)")
+
+
+class ProcedureSettings(Chosen):
+    """The order of the stages."""
+
+    registry: ClassVar[str] = "procedures"
+    name: str = "online"
+
+
+class PretrainSettings(Chosen):
+    """What happens before the first question; its steps count as the run's."""
+
+    registry: ClassVar[str] = "pretrainers"
+    name: str = "random"
+    steps: int = Field(8_000, ge=0)
+
+
+class FeedbackSettings(Options):
+    """How many answers, when, and about what."""
+
+    total: int = Field(200, ge=0, description="answers in the whole run; skips count")
+    rounds: int = Field(20, ge=1, description="spread evenly from the end of pretraining over the whole run")
+    schedule: Literal["constant", "hyperbolic", "inverse_quadratic"] = Field("constant", description="share of each round")
+    segment: int = Field(50, ge=1, description="steps per clip")
+    items: int = Field(2, ge=1, description="clips per query: 2 pairs, more rankings")
+
+
+class QueriesSettings(Chosen):
+    """Which questions are worth asking."""
+
+    registry: ClassVar[str] = "selectors"
+    key: ClassVar[str] = "selector"
+    selector: str = "disagreement"
+    candidates: int = Field(10, ge=1, description="proposals drawn per query kept")
+    window: int | None = Field(20_000, ge=1, description="clips come from the last so many steps; null: from all")
+
+
+class SourceSettings(Chosen):
+    """One source of answers; its key in the YAML is the instance's name."""
+
+    registry: ClassVar[str] = "sources"
+    key: ClassVar[str] = "use"
+    use: str = Field("", description="the kind of source; the instance's key by default")
+    weight: float = Field(1.0, ge=0, description="of its answers in the loss")
+    budget: int | None = Field(None, ge=0, description="answers it may be asked for; null: no limit of its own")
+    order: int = Field(0, description="lower is asked first; what it leaves undecided goes to the next")
+    wait: Literal["all", "some", "none"] = Field("all", description="how a round waits for a source that answers later")
+
+
+class FitSettings(Options):
+    """One update of the reward model."""
+
+    epochs: int = Field(100, ge=1, description="at most so many passes over the answers")
+    batch_size: int = Field(64, ge=1)
+    learning_rate: float = Field(3e-4, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    stop_accuracy: float = Field(0.98, ge=0, le=1, description="stop when the training accuracy reaches it")
+    validation: float = Field(0.1, ge=0, lt=1, description="share of answers held out of every fit, chosen by hash")
+    patience: int | None = Field(None, ge=1, description="epochs without a better held-out loss; null: do not stop on it")
+    reset: bool = Field(False, description="fit from fresh weights each time instead of from the last fit")
+    max_grad_norm: float | None = Field(None, gt=0)
+
+
+class RewardSettings(Chosen):
+    """What the learner sees as reward."""
+
+    registry: ClassVar[str] = "reward_models"
+    key: ClassVar[str] = "model"
+    model: str = "ensemble"
+    loss: SerializeAsAny[Any] = Field({"name": "bradley_terry"}, description="one loss, or a list whose weighted sum is used")
+    augment: dict[str, Any] = Field({}, description="augmentation name -> its options, or its main option alone")
+    filters: list[Any] = Field([], description="label filters in order")
+    fit: FitSettings = FitSettings()
+
+
+class RelabelSettings(Options):
+    """How channels become the scalar the learner sees."""
+
+    bonus: Any = Field(None, description="an exploration bonus: a name or {name: options}")
+    combine: Literal["mean"] = Field("mean", description="of the ensemble's members")
+    scale: bool = Field(True, description="divide by the running std of the discounted return, in every arm alike")
+
+
+class EvaluateSettings(Options):
+    """Deterministic episodes on an untouched environment, seeds 10000 + i."""
+
+    every: int = Field(20_000, ge=1, description="steps between evaluations")
+    episodes: int = Field(10, ge=1)
+    final_episodes: int = Field(20, ge=1)
+
+
+class RenderSettings(Options):
+    """Clips; pixels are square."""
+
+    size: int = Field(256, ge=16, le=2048)
+    camera: str | None = None
+
+
+class StoreSettings(Options):
+    """Where answers live."""
+
+    url: str | None = Field(None, description="SQLAlchemy URL; null: one SQLite file under runs/")
+    data_set: str | None = Field(None, description="null: named after the run")
+
+
+class CheckpointSettings(Options):
+    """How often the whole state is written, and how many are kept."""
+
+    every: int = Field(20_000, ge=1)
+    keep: int = Field(2, ge=1)
+
+
+class RunIdentity(Options):
+    """Name, seed and device."""
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = Field(0, ge=0)
+    device: str = "auto"
+
+
+class RunSettings(Options):
+    """A whole run. These keys are closed."""
+
+    plugins: tuple[str, ...] = ()
+    env: EnvSettings
+    algo: AlgoSettings
+    procedure: ProcedureSettings = ProcedureSettings()
+    pretrain: PretrainSettings | None = PretrainSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
+    queries: QueriesSettings = QueriesSettings()
+    sources: dict[str, SourceSettings] = {}
+    reward: RewardSettings = RewardSettings()
+    relabel: RelabelSettings = RelabelSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    render: RenderSettings = RenderSettings()
+    store: StoreSettings = StoreSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
+    run: RunIdentity = RunIdentity()
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _bare_source(cls, sources: Any) -> Any:
+        """``oracle:`` with nothing after it means all defaults."""
+        return {k: {} if v is None else v for k, v in sources.items()} if isinstance(sources, dict) else sources
