@@ -1,14 +1,16 @@
 """The sections of a run's YAML as frozen models; defaults live here and in plugins' options models, nowhere else.
 
 A `Chosen` section names something that is registered with the host; what is not a key of the section belongs to the
-named thing and is parsed by its own options model into `options`.
+named thing and is parsed by its own options model into `options`. A field marked `Choice` holds a tuple of such names with
+their options. `prefrl.config` reads both from YAML and writes them back.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny
 
 from prefrl.options import NoOptions, Options
 
@@ -21,12 +23,29 @@ class Chosen(Options):
     options: SerializeAsAny[Options] = NoOptions()
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Marks a field of `NamedOptions` with the kind of registered thing its names are looked up among."""
+
+    registry: str
+
+
+class NamedOptions(Options):
+    """One registered thing with its own options. In YAML: a name, ``{name: .., **options}``, ``{<name>: options}`` or a list."""
+
+    name: str
+    coef: float = Field(1.0, description="its weight in a sum, where several are summed")
+    options: SerializeAsAny[Options] = NoOptions()
+
+
 class EnvSettings(Options):
     """The task and how many copies of it are stepped together."""
 
     id: str = Field(description="any Gymnasium id, or 'module:Id-v0' to import its module first")
     n_envs: int = Field(8, ge=1)
-    termination: Literal["keep", "absorb", "off"] = Field("keep", description="what a terminal state does to an episode")
+    termination: Literal["keep", "absorb", "off"] = Field(
+        "keep", description="what a terminal state does to an episode"
+    )
     backend: Literal["gym", "threads", "warp"] = Field("gym", description="who steps the copies")
     kwargs: dict[str, Any] = Field({}, description="arguments of the environment's constructor")
 
@@ -60,7 +79,9 @@ class FeedbackSettings(Options):
 
     total: int = Field(200, ge=0, description="answers in the whole run; skips count")
     rounds: int = Field(20, ge=1, description="spread evenly from the end of pretraining over the whole run")
-    schedule: Literal["constant", "hyperbolic", "inverse_quadratic"] = Field("constant", description="share of each round")
+    schedule: Literal["constant", "hyperbolic", "inverse_quadratic"] = Field(
+        "constant", description="share of each round"
+    )
     segment: int = Field(50, ge=1, description="steps per clip")
     items: int = Field(2, ge=1, description="clips per query: 2 pairs, more rankings")
 
@@ -96,7 +117,9 @@ class FitSettings(Options):
     weight_decay: float = Field(0.0, ge=0)
     stop_accuracy: float = Field(0.98, ge=0, le=1, description="stop when the training accuracy reaches it")
     validation: float = Field(0.1, ge=0, lt=1, description="share of answers held out of every fit, chosen by hash")
-    patience: int | None = Field(None, ge=1, description="epochs without a better held-out loss; null: do not stop on it")
+    patience: int | None = Field(
+        None, ge=1, description="epochs without a better held-out loss; null: do not stop on it"
+    )
     reset: bool = Field(False, description="fit from fresh weights each time instead of from the last fit")
     max_grad_norm: float | None = Field(None, gt=0)
 
@@ -107,16 +130,24 @@ class RewardSettings(Chosen):
     registry: ClassVar[str] = "reward_models"
     key: ClassVar[str] = "model"
     model: str = "ensemble"
-    loss: SerializeAsAny[Any] = Field({"name": "bradley_terry"}, description="one loss, or a list whose weighted sum is used")
-    augment: dict[str, Any] = Field({}, description="augmentation name -> its options, or its main option alone")
-    filters: list[Any] = Field([], description="label filters in order")
+    loss: Annotated[tuple[NamedOptions, ...], Choice("losses")] = Field(
+        (NamedOptions(name="bradley_terry"),),
+        min_length=1,
+        description="one loss, or a list whose weighted sum is used",
+    )
+    augment: Annotated[tuple[NamedOptions, ...], Choice("augmentations")] = Field(
+        (), description="augmentation name -> its options, or its main (first) option alone"
+    )
+    filters: Annotated[tuple[NamedOptions, ...], Choice("label_filters")] = Field(
+        (), description="label filters in order"
+    )
     fit: FitSettings = FitSettings()
 
 
 class RelabelSettings(Options):
     """How channels become the scalar the learner sees."""
 
-    bonus: Any = Field(None, description="an exploration bonus: a name or {name: options}")
+    bonus: Annotated[tuple[NamedOptions, ...], Choice("bonuses")] = Field((), description="exploration bonuses, summed")
     combine: Literal["mean"] = Field("mean", description="of the ensemble's members")
     scale: bool = Field(True, description="divide by the running std of the discounted return, in every arm alike")
 
@@ -176,9 +207,3 @@ class RunSettings(Options):
     store: StoreSettings = StoreSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     run: RunIdentity = RunIdentity()
-
-    @field_validator("sources", mode="before")
-    @classmethod
-    def _bare_source(cls, sources: Any) -> Any:
-        """``oracle:`` with nothing after it means all defaults."""
-        return {k: {} if v is None else v for k, v in sources.items()} if isinstance(sources, dict) else sources
