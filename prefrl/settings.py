@@ -31,7 +31,7 @@ class Choice:
 
 
 class NamedOptions(Options):
-    """One registered thing with its own options. In YAML: a name, ``{name: .., **options}``, ``{<name>: options}`` or a list."""
+    """One registered thing and its options. In YAML a name, ``{name: .., **options}``, ``{<name>: options}``, or a list."""
 
     name: str
     coef: float = Field(1.0, description="its weight in a sum, where several are summed")
@@ -112,6 +112,9 @@ class FitSettings(Options):
     """One update of the reward model."""
 
     epochs: int = Field(100, ge=1, description="at most so many passes over the answers")
+    updates: int | None = Field(
+        None, ge=1, description="at most so many gradient steps per member; null: epochs decide"
+    )
     batch_size: int = Field(64, ge=1)
     learning_rate: float = Field(3e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
