@@ -1,0 +1,8 @@
+"""Queries go to whoever answers them, stripped of what was not asked for; only sound answers come back.
+
+    guard       hides what a source's `needs` did not declare, refuses nonsense answers
+    replay      the `file` source: recorded preferences by query id
+    options     options models of the sources in this package
+
+Sources of other kinds are plugins.
+"""
