@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prefrl.errors import RunError
-from prefrl.report.clips import clips
+from prefrl.report.clips import embed
 from prefrl.report.comparison import compare
 from prefrl.report.figures import draw
 from prefrl.report.page import render, verdict
@@ -31,7 +31,7 @@ def write(folder: Path, others: Sequence[Path] = (), videos: Path = Path("videos
     `DataError` if a given folder is no run folder or a file in it is damaged, `RunError` if it cannot be written to.
     """
     comparison = compare(folder, others)
-    rendered, without = clips(comparison.focal, videos)
+    rendered, without = embed(comparison.focal, videos)
     notes = [*comparison.warnings, *comparison.focal.gaps, *without]
     html, markdown = render(comparison, draw(comparison), rendered, notes)
     page = folder / "report.html"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import base64
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as iio
+import imageio_ffmpeg
 import numpy as np
 
-from prefrl.errors import EnvironmentMissing
+from prefrl.errors import PrefrlError, RunError
 from prefrl.rendering import render_clips
 from prefrl.report.folder import RunFolder
 from prefrl.types import Array, Segment
@@ -33,7 +34,7 @@ class Clip:
     poster: str  # data URI
 
 
-def clips(run: RunFolder, videos: Path) -> tuple[list[Clip], list[str]]:
+def embed(run: RunFolder, videos: Path) -> tuple[list[Clip], list[str]]:
     """Clips of `run`, rendered under `videos`/<run name>, and why some are missing. Rendered ones are used again."""
     stages = {stage: arrays for stage, arrays in run.stages.items() if "states" in arrays}
     if not stages:
@@ -44,9 +45,9 @@ def clips(run: RunFolder, videos: Path) -> tuple[list[Clip], list[str]]:
     try:
         if missing:
             _render([segments[stage] for stage in missing], [paths[stage] for stage in missing], run)
-    except EnvironmentMissing as error:
+        return [_clip(stage, arrays, len(segments[stage]), paths[stage]) for stage, arrays in stages.items()], []
+    except PrefrlError as error:  # the rest of the report does not depend on them
         return [], [f"No clips: {error}"]
-    return [_clip(stage, arrays, len(segments[stage]), paths[stage]) for stage, arrays in stages.items()], []
 
 
 def _segment(arrays: Mapping[str, Array], env_id: str) -> Segment:
@@ -66,7 +67,6 @@ def _render(segments: Sequence[Segment], paths: Sequence[Path], run: RunFolder) 
 
 
 def _clip(stage: str, arrays: Mapping[str, Array], shown: int, path: Path) -> Clip:
-    poster = iio.imwrite("<bytes>", iio.imread(path, index=0, plugin="FFMPEG"), extension=".jpg", quality=80)
     return Clip(
         stage=stage,
         step=int(arrays["step"]),
@@ -75,8 +75,20 @@ def _clip(stage: str, arrays: Mapping[str, Array], shown: int, path: Path) -> Cl
         shown=shown,
         length=len(arrays["action"]),
         video=_data_uri("video/mp4", path.read_bytes()),
-        poster=_data_uri("image/jpeg", poster),
+        poster=_data_uri("image/jpeg", _first_frame(path)),
     )
+
+
+def _first_frame(path: Path) -> bytes:
+    """The first picture of a clip as JPEG."""
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    command = [ffmpeg, "-v", "error", "-i", str(path), "-frames:v", "1", "-q:v", "4", "-f", "mjpeg", "-"]
+    made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+    if made.returncode != 0:
+        raise RunError(
+            f"{path}: the clip is damaged ({made.stderr.decode(errors='replace').strip()}). Delete it and write the report again."
+        )
+    return made.stdout
 
 
 def _data_uri(kind: str, content: bytes) -> str:

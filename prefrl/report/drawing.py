@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ VARIABLES = {
     **{mark: f"other{i}" for i, mark in enumerate(OTHERS, start=1)},
 }  # fmt: skip
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # real text: selectable, searchable, in the page's own typeface
     "font.family": "sans-serif", "font.size": 10.5,
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",

@@ -68,7 +68,7 @@ def _final_returns(comparison: Comparison) -> Drawing | None:
     figure, (axes,) = canvas(height=0.9 + 0.42 * len(lines))
     for y, (_, _, evaluation, colour) in enumerate(reversed(lines)):
         returns = np.array(evaluation.true_return)
-        jitter = np.linspace(-0.17, 0.17, len(returns)) if len(returns) > 1 else np.zeros(1)
+        jitter = (np.arange(len(returns)) * 0.618 % 1 - 0.5) * 0.4  # golden-ratio steps: even, and the same every time
         axes.scatter(returns, y + jitter, s=18, color=colour, alpha=0.45, linewidths=0)
         axes.plot([returns.mean()] * 2, [y - 0.32, y + 0.32], color=colour, linewidth=3)
     axes.set_yticks(range(len(lines)), [" · ".join(filter(None, line[:2])) for line in reversed(lines)], color=INK)
@@ -113,13 +113,11 @@ def _curves(comparison: Comparison) -> Drawing | None:
     learned_steps.set_title("Learned return, by steps")
     learned_labels.set_title("Learned return, by labels")
     _no_data(learned_steps, learned_labels, true_labels)
-    handles = {
-        h.get_label(): h
-        for axes in (true_steps, true_labels)
-        for h in axes.get_lines()
-        if not str(h.get_label()).startswith("_")
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 4))
+    handles = {str(line.get_label()): line for axes in (true_labels, true_steps) for line in axes.get_lines()}
+    order = [*(arm.label for arm in comparison.arms), *handles]
+    shown = [label for label in dict.fromkeys(order) if label in handles and not label.startswith("_")]
+    columns = min(len(shown), 4)
+    figure.legend([handles[label] for label in shown], shown, loc="outside lower center", ncols=columns)
     last = comparison.focal.last
     words = f"At the end of this run the true return is {number(last.mean_return)}." if last else ""
     return Drawing(
@@ -160,7 +158,7 @@ def _reward_model(run: RunFolder) -> Drawing | None:
     """Accuracy against answers (train, held out) and against truth (random pairs), and rank correlation over the run."""
     if not run.fits:
         return None
-    figure, (accuracy, correlation) = canvas(1, 2, height=3.5)
+    figure, (accuracy, correlation) = canvas(1, 2, height=3.7)
     labels = [fit.preferences for fit in run.fits]
     asked = [e for e in run.evaluations if isfinite(e.accuracy)]
     series = (
@@ -180,7 +178,7 @@ def _reward_model(run: RunFolder) -> Drawing | None:
     accuracy.axhline(0.5, color=RANDOM, linestyle=(0, (4, 3)), linewidth=1.4, label="guessing")
     accuracy.set_ylim(0.4, 1.03)
     accuracy.set_title("Accuracy of each fit")
-    accuracy.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=4)
     ranked = [e for e in run.evaluations if isfinite(e.rank_correlation)]
     correlation.plot(
         [e.preferences for e in ranked],

@@ -17,7 +17,7 @@ from prefrl.report.comparison import Comparison
 from prefrl.report.figures import Drawing
 from prefrl.report.folder import RunFolder
 from prefrl.report.statistics import spearman
-from prefrl.report.words import DASH, count, duration, number, percent, share
+from prefrl.report.words import DASH, count, duration, minus, number, percent, share
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, minus=lambda text: text.replace("-", "\N{MINUS SIGN}"))
+    environment.filters.update(number=number, minus=minus)
     run = comparison.focal
     context: dict[str, Any] = {
         "run": run,

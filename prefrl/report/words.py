@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import isfinite
 
@@ -52,3 +53,8 @@ def listed(values: Sequence[int]) -> str:
 def interval(bounds: tuple[float, float]) -> str:
     """Both ends of an interval of ratios."""
     return f"[{share(bounds[0])}, {share(bounds[1])}]" if all(map(isfinite, bounds)) else DASH
+
+
+def minus(text: str) -> str:
+    """Typeset negative numbers with a minus sign; hyphens inside words and names stay."""
+    return re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", text)

@@ -1,13 +1,19 @@
-"""A run folder as `prefrl train` writes it, with made-up numbers whose statistics are known."""
+"""A run folder as `prefrl train` writes it, with made-up numbers whose statistics are known, and rendering without GL."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as iio
 import numpy as np
+import pytest
 import yaml
+
+from prefrl.report import clips
+from prefrl.types import Segment
 
 CONFIG: dict[str, Any] = {
     "plugins": [],
@@ -25,7 +31,9 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def evaluation(step: int, preferences: int, mean: float, episodes: int = 20, spread: float = 0.0, **rest: Any) -> dict[str, Any]:
+def evaluation(
+    step: int, preferences: int, mean: float, *, episodes: int = 20, spread: float = 0.0, **rest: Any
+) -> dict[str, Any]:
     """Episode returns around `mean`, whose mean is exactly `mean`."""
     true = mean + spread * np.linspace(-1, 1, episodes)
     return {
@@ -40,7 +48,7 @@ def evaluation(step: int, preferences: int, mean: float, episodes: int = 20, spr
     }
 
 
-def write_run(
+def _write_run(
     folder: Path,
     *,
     final: float = 3100.0,
@@ -69,7 +77,12 @@ def write_run(
         "finished": 1_700_000_170.0 + seed,
         "versions": {"prefrl": "0.1.0", "python": "3.11.9", "torch": "2.13.0", "mujoco": "3.4.0"},
         "machine": {"system": "Linux", "processor": "x86_64", "cores": 2, "gpu": None},
-        "env": {"id": "HalfCheetah-v5", "task": "Run forward as fast as it can.", "dt": 0.05, "max_episode_steps": 1000},
+        "env": {
+            "id": "HalfCheetah-v5",
+            "task": "Run forward as fast as it can.",
+            "dt": 0.05,
+            "max_episode_steps": 1000,
+        },
         "arm_key": arm_key,
         "plugins": [{"name": "oracle", "distribution": "prefrl-oracle", "version": "0.1.0"}],
     }
@@ -116,7 +129,9 @@ def _reward_model(folder: Path, rng: np.random.Generator, total: int) -> None:
     ]
     _lines(folder / "fits.jsonl", fits)
     centres = np.linspace(0.05, 0.95, 10)
-    _json(folder / "calibration.json", {"bins": [[c, c**1.2, 4 + i] for i, c in enumerate(centres)], "ece": 0.04, "n": 85})
+    _json(
+        folder / "calibration.json", {"bins": [[c, c**1.2, 4 + i] for i, c in enumerate(centres)], "ece": 0.04, "n": 85}
+    )
     true = rng.normal(60, 40, 300)
     np.savez(folder / "correlation.npz", true=true, learned=true / 50 + rng.normal(0, 0.3, 300))
 
@@ -138,3 +153,31 @@ def _json(path: Path, value: Any) -> None:
 
 def _lines(path: Path, values: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(value) + "\n" for value in values))
+
+
+@pytest.fixture
+def write_run() -> Callable[..., Path]:
+    """Writes a run folder; see `_write_run`."""
+    return _write_run
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A tiny real clip."""
+    path = tmp_path_factory.mktemp("video") / "clip.mp4"
+    iio.imwrite(path, np.zeros((4, 32, 32, 3), np.uint8), fps=10, plugin="FFMPEG")
+    return path.read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def rendered(monkeypatch: pytest.MonkeyPatch, video: bytes) -> list[dict[str, Any]]:
+    """The calls of `render_clips`, which writes tiny real videos instead of starting a renderer."""
+    calls: list[dict[str, Any]] = []
+
+    def render(segments: Sequence[Segment], paths: Sequence[Path], **how: Any) -> None:
+        calls.append({"segments": list(segments), "paths": list(paths), **how})
+        for path in paths:
+            path.write_bytes(video)
+
+    monkeypatch.setattr(clips, "render_clips", render)
+    return calls
