@@ -93,7 +93,7 @@ class _Parser:
         choice = next((item for item in info.metadata if isinstance(item, Choice)), None)
         if choice is not None:
             return self.choices(choice, node, info.default, path)
-        inner, shape = _inner(info.annotation)
+        inner, shape = inner_model(info.annotation)
         if node is None and (inner is None or info.is_required() or shape == "many"):
             return {}
         if inner is None or (shape == "optional" and node is not None and node.value is None):
@@ -211,14 +211,14 @@ def _plant(tree: Node, path: KeyPath, node: Node) -> Node:
     return replace(tree, value={**children, head: _plant(children.get(head, branch({})), path[1:], node)})
 
 
-def _inner(annotation: Any) -> tuple[type[BaseModel] | None, Literal["one", "optional", "many"]]:
+def inner_model(annotation: Any) -> tuple[type[BaseModel] | None, Literal["one", "optional", "many"]]:
     """The settings model inside an annotation, and how it is held."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in {typing.Union, UnionType} and type(None) in arguments:
-        model, _ = _inner(next(item for item in arguments if item is not type(None)))
+        model, _ = inner_model(next(item for item in arguments if item is not type(None)))
         return model, "optional"
     if origin is dict:
-        model, _ = _inner(arguments[1])
+        model, _ = inner_model(arguments[1])
         return model, "many"
     return (annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None), "one"
 
@@ -227,7 +227,7 @@ def _model_at(model: type[BaseModel], loc: Sequence[str | int]) -> type[BaseMode
     """The model that holds the field at `loc`; keys of mappings and indices are passed over."""
     for part in loc:
         if isinstance(part, str) and part in model.model_fields:
-            model = _inner(model.model_fields[part].annotation)[0] or model
+            model = inner_model(model.model_fields[part].annotation)[0] or model
     return model
 
 
@@ -241,6 +241,8 @@ def _said(fault: ErrorDetails) -> str:
     if fault["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
         return f"{given} is not allowed. {choices(str(fault['input']), allowed)}"
+    if fault["type"] in {"model_type", "dict_type", "model_attributes_type"}:
+        return f"a mapping of keys is expected, not {given}."
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":
         return f"{message[0].lower()}{message[1:]}".rstrip(".") + "."

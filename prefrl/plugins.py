@@ -13,6 +13,7 @@ import importlib.util
 import logging
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
@@ -86,10 +87,12 @@ class PluginRecord:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A plugin that could be loaded: its record so far, and how."""
+    """A plugin that could be loaded: its record so far, where it is ("module" or "file", and which) and how to load it."""
 
     record: PluginRecord
     load: Callable[[], object]
+    door: str = ""
+    target: str = ""
 
 
 def installed(environ: Mapping[str, str] = os.environ) -> Iterator[Found]:
@@ -98,7 +101,7 @@ def installed(environ: Mapping[str, str] = os.environ) -> Iterator[Found]:
     for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
         if wanted is None or entry.name in wanted:
             origin = (entry.dist.name, entry.dist.version) if entry.dist is not None else (entry.value, "")
-            yield Found(PluginRecord(entry.name, *origin), entry.load)
+            yield Found(PluginRecord(entry.name, *origin), entry.load, "entry point", entry.value)
 
 
 def files(folder: Path) -> Iterator[Found]:
@@ -106,19 +109,22 @@ def files(folder: Path) -> Iterator[Found]:
     if not folder.is_dir():
         raise ConfigError(f"--plugins-dir {folder}: no such folder.")
     for path in sorted(folder.glob("[!_]*.py")):
-        yield Found(PluginRecord(path.stem, str(path)), lambda path=path: _import_file(path))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        yield file(path)
+
+
+def file(path: Path) -> Found:
+    """A plain Python file as a plugin."""
+    return Found(PluginRecord(path.stem, str(path)), lambda: _import_file(path), "file", str(path))
 
 
 def module(name: str) -> Found:
-    """A module on the import path, as a plugin."""
-    return Found(PluginRecord(name, f"module {name}"), lambda: importlib.import_module(name))
+    """A module on the import path as a plugin."""
+    return Found(PluginRecord(name, f"module {name}"), lambda: importlib.import_module(name), "module", name)
 
 
 def built_in() -> Found:
     """What every run needs; the one plugin that cannot be blocked."""
-    return Found(
-        PluginRecord(BUILT_IN, "prefrl", metadata.version("prefrl")), lambda: importlib.import_module(BUILT_IN)
-    )
+    return replace(module(BUILT_IN), record=PluginRecord(BUILT_IN, "prefrl", metadata.version("prefrl")))
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -134,6 +140,26 @@ def _import_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return loaded
+
+
+def conflicts(records: Iterable[PluginRecord]) -> list[PluginRecord]:
+    """The same records, with those marked that offer what another offers under the same name."""
+    records = list(records)
+    owners: defaultdict[str, list[PluginRecord]] = defaultdict(list)
+    for record in records:
+        owners[f"plugin '{record.name}'"].append(record)
+        for kind, names in record.offers.items():
+            for name in names:
+                owners[f"{KINDS[kind][1]} '{name}'"].append(record)
+    clashes: defaultdict[int, list[str]] = defaultdict(list)
+    for thing, rivals in owners.items():
+        for record in rivals if len(rivals) > 1 else ():
+            others = " and ".join(str(other) for other in rivals if other is not record)
+            clashes[id(record)].append(f"{thing} is also offered by {others}")
+    return [
+        replace(record, status="conflict", error="; ".join(clashes[id(record)])) if id(record) in clashes else record
+        for record in records
+    ]
 
 
 class _Refused(Exception):
@@ -192,7 +218,8 @@ class PluginHost:
             for spec in offered:
                 self._offers[kind].setdefault(spec.name, []).append((name, spec))
         self._note(name, status="active", offers={kind: tuple(s.name for s in many) for kind, many in offers.items()})
-        self._mark_conflicts(name)
+        for record in conflicts(self._records.values()):
+            self._records[record.name] = record
         return self._records[name]
 
     def load_modules(self, names: Iterable[str]) -> None:
@@ -250,16 +277,6 @@ class PluginHost:
         if self.strict:
             raise DuplicateName(f"{found.record}: {reason}")
         return record
-
-    def _mark_conflicts(self, newest: str) -> None:
-        for kind, names in self._records[newest].offers.items():
-            for name in names:
-                owners = [owner for owner, _ in self._offers[kind][name]]
-                for owner in owners if len(owners) > 1 else ():
-                    others = " and ".join(str(self._records[other]) for other in owners if other != owner)
-                    clash = f"{KINDS[kind][1]} '{name}' is also offered by {others}"
-                    known = self._records[owner].error
-                    self._note(owner, status="conflict", error=f"{known}; {clash}" if known else clash)
 
     # --- looking up --------------------------------------------------------------------------------------------------
 

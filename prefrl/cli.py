@@ -1,0 +1,357 @@
+"""The `prefrl` command: arguments come in, one stage is called, an exit code goes out.
+
+Exit codes: 0 ok, 1 run failed, 2 usage or configuration, 3 something of the machine is missing, 130 interrupted.
+A `PrefrlError` is printed as it is; any other exception is a bug of ours and keeps its traceback. Torch and MuJoCo are
+imported by the commands that need them, when they run.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from prefrl.errors import ConfigError, PluginError, PrefrlError, RunError, choices
+from prefrl.plugins import KINDS, PluginHost, PluginRecord, conflicts
+from prefrl.specs import Spec
+
+VERBS = "prefrl.commands"  # entry-point group: verb -> typer app
+OURS_ELSEWHERE = {"rank": "prefrl-human"}  # verbs of our plugins, named where they are missing
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+
+
+class _Verbs(TyperGroup):
+    """Our own verbs, and those of installed plugins, which are imported when called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *sorted({entry.name for entry in metadata.entry_points(group=VERBS)})]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        entries = list(metadata.entry_points(group=VERBS, name=cmd_name))
+        origins = [f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value for entry in entries]
+        if len(entries) > 1:
+            raise PluginError(f"the verb '{cmd_name}' is offered by {' and by '.join(origins)}; uninstall one.")
+        if ctx.resilient_parsing or "--help" in sys.argv[1:2] or not entries:
+            return _stand_in(cmd_name, origins) if entries else None
+        try:
+            return typer.main.get_command(entries[0].load())
+        except Exception as error:
+            raise PluginError(
+                f"the verb '{cmd_name}' of {origins[0]} failed to load: {type(error).__name__}: {error}"
+            ) from error
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0] if args else ""
+        known = self.list_commands(ctx)
+        if name and not name.startswith("-") and name not in known:
+            if name in OURS_ELSEWHERE:
+                package = OURS_ELSEWHERE[name]
+                raise PluginError(
+                    f"the verb '{name}' comes with {package}, which is not installed: pip install {package}"
+                )
+            raise ConfigError(f"prefrl: no verb '{name}'. {choices(name, known)}")
+        return super().resolve_command(ctx, args)
+
+
+def _stand_in(name: str, origins: list[str]) -> Any:
+    """A line for ``prefrl --help``, without importing the plugin."""
+    app = typer.Typer(add_completion=False)
+    app.command(name, help=f"From {origins[0]}.")(lambda: None)
+    return typer.main.get_command(app)
+
+
+def _group(**settings: Any) -> typer.Typer:
+    return typer.Typer(
+        no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, **settings
+    )
+
+
+app = _group(cls=_Verbs, help="Teach robots by saying which clip is better.")
+plugins_app = _group(help="What is installed, what it offers, and what is broken.")
+config_app = _group(help="Resolve a configuration without running it.")
+app.add_typer(plugins_app, name="plugins")
+app.add_typer(config_app, name="config")
+
+ConfigFile = Annotated[Path, typer.Argument(help="YAML file of a run.", metavar="CONFIG")]
+Sets = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override one value, e.g. --set run.seed=3.")
+]
+PluginsDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Load each *.py of this folder as a plugin.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(f"prefrl {metadata.version('prefrl')}")
+        raise typer.Exit
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def train(
+    config: ConfigFile,
+    sets: Sets = [],  # noqa: B006  typer reads defaults and copies them
+    run: Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder; runs/<run.name> by default.")] = None,
+    plugins_dir: PluginsDir = None,
+) -> None:
+    """Train a policy from preferences, as CONFIG says."""
+    from prefrl import config as configuration
+
+    tree = configuration.read(config, sets)
+    host = PluginHost.from_environment(plugins_dir, configuration.plugins_of(tree))
+    settings = configuration.resolve(tree, host)
+    folder = run if run is not None else Path("runs") / settings.run.name
+
+    from prefrl import procedures
+
+    procedures.train(settings, host, folder, shlex.join(["prefrl", *sys.argv[1:]]))
+
+
+@app.command("eval")
+def evaluate(
+    run: RunFolder,
+    episodes: Annotated[int, typer.Option(min=1, help="Deterministic episodes, seeds 10000 + i.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Evaluate the final policy of RUN on an untouched environment."""
+    from prefrl.evaluation import evaluate_run
+
+    result = evaluate_run(run, episodes)
+    if as_json:
+        print(json.dumps(asdict(result)))
+        return
+    low, *_, high = sorted([result.true_return[0], *result.true_return])
+    print(f"true return {result.mean_return:.1f} over {len(result.seeds)} episodes (from {low:.1f} to {high:.1f})")
+    if result.success is not None:
+        print(f"success {sum(result.success) / len(result.success):.0%}")
+
+
+@app.command()
+def report(
+    run: RunFolder,
+    others: Annotated[
+        list[Path],
+        typer.Option("--with", metavar="RUN", help="Compare with this run; those with the same arm by default."),
+    ] = [],  # noqa: B006  typer reads defaults and copies them
+) -> None:
+    """Write RUN's report: one HTML page and Markdown, with the table printed here."""
+    from prefrl import report as reporting
+
+    page = reporting.write(run, others)
+    print("\n".join(reporting.summary_lines(run, others)))
+    print(f"\nreport: {page}")
+
+
+@app.command()
+def doctor(plugins_dir: PluginsDir = None, as_json: Json = False) -> None:
+    """What this machine has and lacks, and what to do about it."""
+    from prefrl import doctor as examination
+
+    findings = examination.examine(plugins_dir)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        print("\n".join(map(str, findings)))
+    if any(finding.status == "missing" for finding in findings):
+        raise typer.Exit(3)
+
+
+# --- plugins ---------------------------------------------------------------------------------------------------------
+
+
+def _print_records(records: Iterable[PluginRecord], as_json: bool) -> None:
+    records = list(records)
+    if as_json:
+        print(json.dumps([asdict(record) for record in records], indent=1))
+        return
+    name, origin = (
+        max((len(text) for text in texts), default=0) for texts in ([r.name for r in records], map(str, records))
+    )
+    for record in records:
+        offers = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in record.offers.items())
+        detail = " | ".join(part for part in (offers, record.error) if part)
+        print(f"{record.name:{name}}  {record.status:9}  {record!s:{origin}}  {detail}".rstrip())
+
+
+def _probed(plugins_dir: Path | None, wanted: Sequence[str] = ()) -> list[tuple[PluginRecord, tuple[str, ...]]]:
+    from prefrl import probe
+
+    found = probe.every(plugins_dir)
+    names = {one.record.name for one in found}
+    for name in wanted:
+        if name not in names:
+            raise PluginError(f"no plugin named '{name}'. {choices(name, names)}")
+    results = [probe.probe(one) for one in found if not wanted or one.record.name in wanted]
+    return list(zip(conflicts(record for record, _ in results), (heavy for _, heavy in results), strict=True))
+
+
+@plugins_app.command("list")
+def plugins_list(
+    load: Annotated[
+        bool, typer.Option("--load", help="Import each in a process of its own and say what it offers.")
+    ] = False,
+    plugins_dir: PluginsDir = None,
+    as_json: Json = False,
+) -> None:
+    """List plugins from metadata, importing none of them."""
+    if load:
+        _print_records((record for record, _ in _probed(plugins_dir)), as_json)
+        return
+    from prefrl import probe
+
+    _print_records((found.record for found in probe.every(plugins_dir)), as_json)
+
+
+@plugins_app.command("check")
+def plugins_check(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Plugins to check; all by default.")
+    ] = None,
+    plugins_dir: PluginsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Import each plugin in a process of its own; exit code 2 if one is broken, in conflict or heavy to import."""
+    results = _probed(plugins_dir, names or ())
+    _print_records((record for record, _ in results), as_json)
+    for record, heavy in results:
+        if heavy:
+            print(
+                f"{record.name}: imports {', '.join(heavy)} at once; import them in the builder instead.",
+                file=sys.stderr,
+            )
+    if any(record.status != "active" or heavy for record, heavy in results):
+        raise typer.Exit(2)
+
+
+def _described(kind: str, spec: Spec) -> dict[str, Any]:
+    needs = "as its options say" if callable(spec.needs) else ", ".join(sorted(spec.needs))
+    options = spec.options.model_json_schema().get("properties", {})
+    return {"kind": kind, "name": spec.name, "summary": spec.summary, "needs": needs, "options": options}
+
+
+@plugins_app.command("show")
+def plugins_show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A plugin, or something a plugin offers.")],
+    plugins_dir: PluginsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Everything a plugin offers, or everything of that name: needs and options with their defaults."""
+    host = PluginHost.from_environment(plugins_dir)
+    offered = [(kind, spec) for kind in KINDS for spec in host.specs(kind).values()]
+    mine = next((record for record in host.records if record.name == name), None)
+    if mine is not None and mine.status == "broken":
+        raise PluginError(f"plugin {mine.name} ({mine}) failed to load: {mine.error}")
+    shown = [
+        _described(kind, spec)
+        for kind, spec in offered
+        if (spec.name in mine.offers.get(kind, ()) if mine is not None else spec.name == name)
+    ]
+    if not shown and mine is None:
+        known = {*(record.name for record in host.records), *(spec.name for _, spec in offered)}
+        raise PluginError(f"nothing is named '{name}'. {choices(name, known)}")
+    if as_json:
+        print(json.dumps(shown, indent=1))
+        return
+    for item in shown:
+        print(
+            f"{item['kind']}: {item['name']}: {item['summary']}"
+            + (f" Needs: {item['needs']}." if item["needs"] else "")
+        )
+        for key, option in item["options"].items():
+            default = f" = {json.dumps(option['default'])}" if "default" in option else " (required)"
+            print(f"    {key}{default}  {option.get('description', '')}".rstrip())
+
+
+# --- configuration ---------------------------------------------------------------------------------------------------
+
+
+@config_app.command("show")
+def config_show(config: ConfigFile, sets: Sets = [], plugins_dir: PluginsDir = None, as_json: Json = False) -> None:  # noqa: B006
+    """Print every value of the resolved CONFIG and where it comes from."""
+    from prefrl import config as configuration
+
+    tree = configuration.read(config, sets)
+    host = PluginHost.from_environment(plugins_dir, configuration.plugins_of(tree))
+    origins = configuration.origins(tree, host)
+    if as_json:
+        print(json.dumps([{"key": one.key, "value": one.value, "origin": str(one.mark)} for one in origins], indent=1))
+        return
+    lines = [f"{one.key} = {json.dumps(one.value)}" for one in origins]
+    width = min(max(map(len, lines)), 60)
+    for line, one in zip(lines, origins, strict=True):
+        print(f"{line:{width}}  {one.mark}")
+
+
+@config_app.command("check")
+def config_check(
+    configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...")], plugins_dir: PluginsDir = None
+) -> None:
+    """Say whether each CONFIG resolves; exit code 2 with every mistake if one does not."""
+    from prefrl import config as configuration
+
+    mistakes = []
+    for path in configs:
+        try:
+            tree = configuration.read(path)
+            configuration.resolve(tree, PluginHost.from_environment(plugins_dir, configuration.plugins_of(tree)))
+        except PrefrlError as error:
+            mistakes.append(str(error))
+        else:
+            print(f"{path}: ok")
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+
+
+@config_app.command("schema")
+def config_schema(plugins_dir: PluginsDir = None) -> None:
+    """Print the JSON schema of a CONFIG, options of the loaded plugins included, for editors that complete keys."""
+    from prefrl.schema import schema
+
+    print(json.dumps(schema(PluginHost.from_environment(plugins_dir)), indent=1))
+
+
+# --- leaving ---------------------------------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    command: Callable[..., Any] = typer.main.get_command(app)
+    try:
+        command(list(arguments) if arguments is not None else None, prog_name="prefrl")
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0
+    except PrefrlError as error:
+        return _sentence(error)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        where = error.filename if error.filename is not None else "the run folder"
+        cure = "Free some space or choose another folder with --run." if error.errno in {errno.ENOSPC, errno.EDQUOT} else (
+            "Choose another folder with --run."
+        )  # fmt: skip
+        return _sentence(RunError(f"cannot write {where}: {error.strerror}. {cure}"))
+    return 0
+
+
+def _sentence(error: PrefrlError) -> int:
+    print(f"prefrl: {error}" if not str(error).startswith("prefrl: ") else error, file=sys.stderr)
+    return error.exit_code

@@ -1,0 +1,70 @@
+"""One plugin comes in; its record goes out, from an import in a process of its own with a time limit.
+
+What a plugin does at import (hang, exit, crash, import torch, print) stays in that process. The child writes its record as
+JSON to the standard output it was started with; whatever the plugin prints goes to standard error, which is discarded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from importlib import import_module
+from pathlib import Path
+
+from prefrl import plugins
+from prefrl.plugins import Found, PluginHost, PluginRecord
+
+LIMIT = 30.0  # seconds for one import; a busy machine needs several for numpy and pydantic alone
+HEAVY = ("torch", "mujoco", "stable_baselines3", "transformers")  # what must wait until something is built
+
+
+def every(plugins_dir: Path | None = None, modules: Iterable[str] = ()) -> list[Found]:
+    """All plugins that a run in this environment would load, in that order; nothing is imported."""
+    return [
+        plugins.built_in(),
+        *plugins.installed(),
+        *(plugins.files(plugins_dir) if plugins_dir is not None else ()),
+        *(plugins.module(name) for name in modules),
+    ]
+
+
+def probe(found: Found, limit: float = LIMIT) -> tuple[PluginRecord, tuple[str, ...]]:
+    """The record after an import elsewhere, and the heavy packages that the import brought along."""
+    record = found.record
+    command = [sys.executable, "-m", "prefrl.probe", found.door, found.target]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=limit, env={**os.environ, "PREFRL_STRICT": ""})
+    except subprocess.TimeoutExpired:
+        return replace(record, status="broken", error=f"its import took longer than {limit:g} s"), ()
+    try:
+        told = json.loads(done.stdout)
+    except ValueError:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        reason = f"its import ended the process (exit status {done.returncode}): {' '.join(last)}"
+        return replace(record, status="broken", error=reason), ()
+    offers = {kind: tuple(names) for kind, names in told["offers"].items()}
+    return replace(record, status=told["status"], error=told["error"], offers=offers), tuple(told["heavy"])
+
+
+def _child(door: str, target: str) -> None:
+    answer = os.dup(1)
+    os.dup2(2, 1)  # a plugin's own printing must not mix with the answer
+    if door == "file":
+        found = plugins.file(Path(target))
+    else:
+        module, _, attribute = target.partition(":")  # an entry point may name an object in a module
+        found = plugins.module(module)
+        if attribute:
+            found = replace(found, load=lambda: getattr(import_module(module), attribute))
+    record = PluginHost().admit(found)
+    told = {**asdict(record), "heavy": [name for name in HEAVY if name in sys.modules]}
+    with os.fdopen(answer, "w") as stream:
+        json.dump(told, stream)
+
+
+if __name__ == "__main__":
+    _child(*sys.argv[1:3])
