@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from prefrl.sources.options import FileOptions
 from prefrl.specs import AskContext, BuildContext
@@ -11,12 +11,6 @@ from prefrl.store.exchange import read_export
 from prefrl.types import Preference, Query
 
 log = logging.getLogger(__name__)
-
-
-def build(options: FileOptions, context: BuildContext) -> RecordedAnswers:
-    """Read the recording. Raises `ConfigError` if it is absent, `DataError` if it is damaged or of another environment."""
-    export = read_export(options.path, context.env)
-    return RecordedAnswers(context.name, {answer.query_id: answer for answer in latest(export.preferences)})
 
 
 def latest(preferences: Sequence[Preference]) -> Iterator[Preference]:
@@ -30,12 +24,16 @@ def latest(preferences: Sequence[Preference]) -> Iterator[Preference]:
             yield answer
 
 
-class RecordedAnswers:
-    """Answers as they were given, under this source's name; where several people answered a query, the last of them."""
+class Replay:
+    """Answers as they were given, under this source's name; where several people answered a query, the last of them.
 
-    def __init__(self, name: str, answers: Mapping[str, Preference]) -> None:
-        self._name = name
-        self._answers = answers
+    Raises `ConfigError` if there is no such file, `DataError` if it is damaged or about another environment.
+    """
+
+    def __init__(self, options: FileOptions, context: BuildContext) -> None:
+        recorded = read_export(options.path, context.env).preferences
+        self._name = context.name
+        self._answers = {answer.query_id: answer for answer in latest(recorded)}
 
     def label(self, queries: Sequence[Query], context: AskContext) -> Iterator[Preference]:
         """Yield what was recorded about `queries`; the others stay undecided."""

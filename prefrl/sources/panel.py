@@ -1,0 +1,106 @@
+"""Several sources as one: queries in, durable answers out; what one source leaves undecided falls through to the next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prefrl.errors import ConfigError
+from prefrl.settings import SourceSettings
+from prefrl.sources.guard import checked, hide
+from prefrl.specs import AskContext, BuildContext, Needs, Source, SourceSpec
+from prefrl.store import DataSet
+from prefrl.types import EnvInfo, Preference, Query
+
+POLL_SECONDS = 0.2  # between looks at the store for answers that others write
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One configured source: what it is, what it may see, and its terms."""
+
+    name: str
+    spec: SourceSpec
+    settings: SourceSettings
+    needs: Needs
+    source: Source | None  # None for a deferred one, which answers through the store
+
+
+class Panel:
+    """All sources of a run, asked in their order."""
+
+    def __init__(self, seats: Sequence[Seat], data: DataSet, env: EnvInfo) -> None:
+        self._seats = sorted(seats, key=lambda seat: seat.settings.order)
+        self._data = data
+        self._privileged = frozenset(name for name, factor in env.factors.items() if factor.privileged)
+        self._asked: dict[str, int] = {seat.name: 0 for seat in seats}
+
+    def __len__(self) -> int:
+        return len(self._seats)
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Source name -> weight of its answers in the loss."""
+        return {seat.name: seat.settings.weight for seat in self._seats}
+
+    def ask(self, queries: Sequence[Query], context: Callable[[Seat], AskContext]) -> list[Preference]:
+        """Every answer is stored before the next is asked for; undecided queries go on to the next source."""
+        self._data.add_queries(queries)
+        answers: list[Preference] = []
+        for seat in self._seats:
+            decided = {answer.query_id for answer in answers}
+            queries = self._within_budget(seat, [query for query in queries if query.id not in decided])
+            if queries:
+                answers += self._answers(seat, queries, context(seat))
+        return answers
+
+    def _within_budget(self, seat: Seat, queries: list[Query]) -> list[Query]:
+        budget = seat.settings.budget
+        allowed = queries if budget is None else queries[: max(0, budget - self._asked[seat.name])]
+        self._asked[seat.name] += len(allowed)
+        return allowed
+
+    def _answers(self, seat: Seat, queries: Sequence[Query], context: AskContext) -> list[Preference]:
+        known = {p.query_id: p for _, p in self._data.current() if p.source == seat.name}
+        answers = [known[query.id] for query in queries if query.id in known]  # a redone round asks nothing twice
+        rest = [query for query in queries if query.id not in known]
+        if seat.source is None:
+            return answers + list(self._awaited(seat, rest))
+        visible = [hide(query, seat.needs, self._privileged) for query in rest]
+        for answer in checked(seat.source.label(visible, context), visible, seat.name):
+            self._data.add(answer)
+            answers.append(answer)
+        return answers
+
+    def _awaited(self, seat: Seat, queries: Sequence[Query]) -> Iterator[Preference]:
+        """Answers that come through the store while the round waits: for all of them, for some, or not at all."""
+        open_ids = {query.id for query in queries}
+        cursor, got = 0, 0
+        while open_ids and seat.settings.wait != "none" and not (seat.settings.wait == "some" and got):
+            for position, answer in self._data.preferences(after=cursor):
+                cursor = position
+                if answer.query_id in open_ids and answer.source == seat.name:
+                    open_ids.discard(answer.query_id)
+                    got += 1
+                    yield answer
+            if open_ids:
+                time.sleep(POLL_SECONDS)
+
+    def state_dict(self) -> Mapping[str, Any]:
+        return {"asked": dict(self._asked)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._asked = dict(state["asked"])
+
+
+def seat(name: str, spec: SourceSpec, settings: SourceSettings, context: BuildContext, kind: str) -> Seat:
+    """Build one source; refuse one that cannot answer the run's kind of question."""
+    if kind not in spec.answers:
+        raise ConfigError(
+            f"sources.{name}: '{spec.name}' cannot answer '{kind}' questions (it answers {', '.join(sorted(spec.answers))}); "
+            f"change feedback.items or take another source."
+        )
+    source = None if spec.deferred else spec.build(settings.options, context)
+    return Seat(name, spec, settings, spec.needs_of(settings.options), source)

@@ -1,0 +1,73 @@
+"""Leases give each query to as many people as wanted, and clips are recorded beside items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from prefrl.store import Clip, DataSet, sessions
+from prefrl.types import Preference, Query, Tiers
+
+Ask = Callable[[int], Query]
+FIRST = Tiers(((0,), (1,)))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1000.0]
+    monkeypatch.setattr(sessions.time, "time", lambda: now[0])
+    return now
+
+
+def answer(data: DataSet, query: Query, who: str) -> None:
+    data.add(Preference.of(query, FIRST, source="people", annotator=who))
+
+
+def test_two_people_never_hold_one_query(data: DataSet, pair: Ask, clock: list[float]) -> None:
+    data.add_queries([pair(0), pair(1)])
+    assert data.lease("ann", 60) == pair(0).id
+    assert data.lease("ann", 60) == pair(0).id  # a page reloaded
+    assert data.lease("bob", 60) == pair(1).id
+    assert data.lease("cyd", 60) is None
+    answer(data, pair(0), "ann")
+    assert data.lease("ann", 60) is None
+    clock[0] += 61  # bob went home
+    assert data.lease("cyd", 60) == pair(1).id
+    assert data.lease("bob", 60) is None
+
+
+def test_asking_again_prolongs_a_lease(data: DataSet, pair: Ask, clock: list[float]) -> None:
+    data.add_queries([pair(0)])
+    data.lease("ann", 60)
+    clock[0] += 50
+    data.lease("ann", 60)
+    clock[0] += 50
+    assert data.lease("bob", 60) is None
+
+
+def test_overlap_asks_several_people_and_finishes_begun_queries_first(
+    data: DataSet, pair: Ask, clock: list[float]
+) -> None:
+    data.add_queries([pair(0), pair(1)])
+    answer(data, pair(1), "ann")
+    assert data.lease("bob", 60, overlap=2) == pair(1).id
+    assert data.lease("ann", 60, overlap=2) == pair(0).id  # never one's own again
+    answer(data, pair(1), "bob")
+    assert data.lease("cyd", 60, overlap=2) == pair(0).id
+    assert data.lease("dan", 60, overlap=2) is None
+
+
+def test_an_expired_query_is_not_given_out(data: DataSet, pair: Ask, clock: list[float]) -> None:
+    data.add_queries([pair(0)], expires=clock[0] + 10)
+    clock[0] += 11
+    assert data.lease("ann", 60) is None
+
+
+def test_clips_of_an_item(data: DataSet, pair: Ask) -> None:
+    data.add_queries([pair(0)])
+    item, other = (one.id for one in pair(0).items)
+    clip = Clip("c1", item, "videos/c1.mp4", "h264", 256, 256, 20.0, "0" * 64)
+    data.add_clip(clip)
+    data.add_clip(clip)
+    assert data.clips([item, other]) == {item: [clip]}
