@@ -1,1 +1,95 @@
-"""prefrl."""
+"""Teach robots by saying which clip is better.
+
+The way of one preference, in the order of the data; every module of the package stands here once:
+
+    settings        what a run is, as frozen models
+    rollout         SB3 steps environments; episodes are recorded, the reward SB3 sees is 0.0
+    segments        a pool of (episode, start, H) indices; a clip is copied when it is asked about
+    queries         which questions are worth asking, and when
+    sources         who answers, seeing only what was declared; recorded answers
+    store           the durable data set: items, queries, answers and their revisions
+    losses          THE LOSS CORE: scores and labels in, loss and metrics out
+    rewards         reward models
+    augment         windows of a training batch
+    fit             store + loss -> an update of the reward model
+    relabel         the only place where learned reward replaces environment reward
+    learners        what trains a policy: Stable-Baselines3
+    pretrain        what happens before the first question
+    procedures      the order of these stages; `procedures.online` is read top to bottom
+    evaluation      deterministic episodes on an untouched environment
+    rendering       segments -> clips, in a process of their own
+    report          run folders -> one page and the table
+
+What the stages share:
+
+    types           the records that travel between them
+    errors          every mistake of a user's, as one tree
+    options         the base of all options models
+    runs            the run folder
+    progress        what is shown while a run runs
+    timing          seconds by phase
+
+The host:
+
+    specs           what plugins hand in, the protocols they build, the contexts they get
+    hookspecs       the hooks
+    doors           where plugins come from
+    plugins         `PluginHost`: load, isolate, look up, tell
+    probe           one plugin's import, in a process of its own
+    builtin         what every run needs, through the same door
+    tree            YAML files -> one tree that knows its lines
+    config          the tree -> settings, and back
+    schema          JSON schema of a configuration
+    zoo             rl-zoo3's string forms
+    cli             the `prefrl` command
+    doctor          what this machine has and lacks
+    testing         for authors of plugins: the contract as checks
+
+Public names below are imported when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prefrl.errors import PrefrlError
+    from prefrl.options import NoOptions, Options
+    from prefrl.plugins import PluginHost
+    from prefrl.settings import RunSettings
+    from prefrl.specs import hookimpl, lazy
+    from prefrl.types import (
+        Binary,
+        Candidate,
+        Choice,
+        Episode,
+        Evaluation,
+        Grades,
+        Preference,
+        Query,
+        Segment,
+        Text,
+        Tiers,
+        Triplet,
+    )
+
+_HOME = {
+    "PrefrlError": "errors", "NoOptions": "options", "Options": "options", "PluginHost": "plugins", "RunSettings": "settings",
+    "hookimpl": "specs", "lazy": "specs", "Binary": "types", "Candidate": "types", "Choice": "types", "Episode": "types",
+    "Evaluation": "types", "Grades": "types", "Preference": "types", "Query": "types", "Segment": "types", "Text": "types",
+    "Tiers": "types", "Triplet": "types",
+}  # fmt: skip
+
+__all__ = [
+    "Binary", "Candidate", "Choice", "Episode", "Evaluation", "Grades", "NoOptions", "Options", "PluginHost", "Preference",
+    "PrefrlError", "Query", "RunSettings", "Segment", "Text", "Tiers", "Triplet", "hookimpl", "lazy",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'prefrl' has no attribute {name!r}")
+    return getattr(import_module(f"prefrl.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

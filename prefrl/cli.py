@@ -15,14 +15,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from prefrl.doors import PluginRecord, every
 from prefrl.errors import ConfigError, PluginError, PrefrlError, RunError, choices
-from prefrl.plugins import KINDS, PluginHost, PluginRecord, conflicts
-from prefrl.specs import Spec
+
+if TYPE_CHECKING:
+    from prefrl.config import Tree
+    from prefrl.plugins import PluginHost
+    from prefrl.specs import Spec
 
 VERBS = "prefrl.commands"  # entry-point group: verb -> typer app
 OURS_ELSEWHERE = {"rank": "prefrl-human"}  # verbs of our plugins, named where they are missing
@@ -100,6 +104,15 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
+def _opened(config: Path, sets: Sequence[str], plugins_dir: Path | None) -> tuple[Tree, PluginHost]:
+    """The first phase: the tree, and a host with every plugin the tree names."""
+    from prefrl.config import plugins_of, read
+    from prefrl.plugins import PluginHost
+
+    tree = read(config, sets)
+    return tree, PluginHost.from_environment(plugins_dir, plugins_of(tree))
+
+
 # --- runs ------------------------------------------------------------------------------------------------------------
 
 
@@ -111,16 +124,15 @@ def train(
     plugins_dir: PluginsDir = None,
 ) -> None:
     """Train a policy from preferences, as CONFIG says."""
-    from prefrl import config as configuration
+    from prefrl.config import resolve
 
-    tree = configuration.read(config, sets)
-    host = PluginHost.from_environment(plugins_dir, configuration.plugins_of(tree))
-    settings = configuration.resolve(tree, host)
+    tree, host = _opened(config, sets, plugins_dir)
+    settings = resolve(tree, host)
     folder = run if run is not None else Path("runs") / settings.run.name
 
-    from prefrl import procedures
+    from prefrl.procedures import train as train_run
 
-    procedures.train(settings, host, folder, shlex.join(["prefrl", *sys.argv[1:]]))
+    train_run(settings, host, folder, shlex.join(["prefrl", *sys.argv[1:]]))
 
 
 @app.command("eval")
@@ -190,14 +202,15 @@ def _print_records(records: Iterable[PluginRecord], as_json: bool) -> None:
 
 
 def _probed(plugins_dir: Path | None, wanted: Sequence[str] = ()) -> list[tuple[PluginRecord, tuple[str, ...]]]:
-    from prefrl import probe
+    from prefrl.plugins import conflicts
+    from prefrl.probe import probe
 
-    found = probe.every(plugins_dir)
+    found = every(plugins_dir)
     names = {one.record.name for one in found}
     for name in wanted:
         if name not in names:
             raise PluginError(f"no plugin named '{name}'. {choices(name, names)}")
-    results = [probe.probe(one) for one in found if not wanted or one.record.name in wanted]
+    results = [probe(one) for one in found if not wanted or one.record.name in wanted]
     return list(zip(conflicts(record for record, _ in results), (heavy for _, heavy in results), strict=True))
 
 
@@ -213,9 +226,7 @@ def plugins_list(
     if load:
         _print_records((record for record, _ in _probed(plugins_dir)), as_json)
         return
-    from prefrl import probe
-
-    _print_records((found.record for found in probe.every(plugins_dir)), as_json)
+    _print_records((found.record for found in every(plugins_dir)), as_json)
 
 
 @plugins_app.command("check")
@@ -252,6 +263,8 @@ def plugins_show(
     as_json: Json = False,
 ) -> None:
     """Everything a plugin offers, or everything of that name: needs and options with their defaults."""
+    from prefrl.plugins import KINDS, PluginHost
+
     host = PluginHost.from_environment(plugins_dir)
     offered = [(kind, spec) for kind in KINDS for spec in host.specs(kind).values()]
     mine = next((record for record in host.records if record.name == name), None)
@@ -284,11 +297,9 @@ def plugins_show(
 @config_app.command("show")
 def config_show(config: ConfigFile, sets: Sets = [], plugins_dir: PluginsDir = None, as_json: Json = False) -> None:  # noqa: B006
     """Print every value of the resolved CONFIG and where it comes from."""
-    from prefrl import config as configuration
+    from prefrl.config import origins as origins_of
 
-    tree = configuration.read(config, sets)
-    host = PluginHost.from_environment(plugins_dir, configuration.plugins_of(tree))
-    origins = configuration.origins(tree, host)
+    origins = origins_of(*_opened(config, sets, plugins_dir))
     if as_json:
         print(json.dumps([{"key": one.key, "value": one.value, "origin": str(one.mark)} for one in origins], indent=1))
         return
@@ -303,13 +314,12 @@ def config_check(
     configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...")], plugins_dir: PluginsDir = None
 ) -> None:
     """Say whether each CONFIG resolves; exit code 2 with every mistake if one does not."""
-    from prefrl import config as configuration
+    from prefrl.config import resolve
 
     mistakes = []
     for path in configs:
         try:
-            tree = configuration.read(path)
-            configuration.resolve(tree, PluginHost.from_environment(plugins_dir, configuration.plugins_of(tree)))
+            resolve(*_opened(path, (), plugins_dir))
         except PrefrlError as error:
             mistakes.append(str(error))
         else:
@@ -321,6 +331,7 @@ def config_check(
 @config_app.command("schema")
 def config_schema(plugins_dir: PluginsDir = None) -> None:
     """Print the JSON schema of a CONFIG, options of the loaded plugins included, for editors that complete keys."""
+    from prefrl.plugins import PluginHost
     from prefrl.schema import schema
 
     print(json.dumps(schema(PluginHost.from_environment(plugins_dir)), indent=1))

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from prefrl import plugins, probe
+from prefrl import doors, plugins, probe
 from prefrl.errors import EnvironmentMissing
 from prefrl.rendering import gl_backend
 
@@ -113,15 +113,15 @@ def _disk(folder: Path) -> Finding:
 
 
 def _plugins(plugins_dir: Path | None) -> Iterator[Finding]:
-    found = probe.every(plugins_dir)
+    found = doors.every(plugins_dir)
     records = plugins.conflicts(probe.probe(one)[0] for one in found)
     for record in records:
         if record.status == "active":
             yield Finding(f"plugin {record.name}", "ok", str(record))
         else:
-            status: Literal["warning", "missing"] = "missing" if record.name == plugins.BUILT_IN else "warning"
+            status: Literal["warning", "missing"] = "missing" if record.name == doors.BUILT_IN else "warning"
             yield Finding(
                 f"plugin {record.name}", status, f"{record}: {record.status}: {record.error}.", "Mend or uninstall it."
             )
-    if (wanted := os.environ.get(plugins.BLOCKING)) is not None:
-        yield Finding(plugins.BLOCKING, "warning", f"is set to '{wanted}', so only those plugins are loaded.")
+    if (wanted := os.environ.get(doors.BLOCKING)) is not None:
+        yield Finding(doors.BLOCKING, "warning", f"is set to '{wanted}', so only those plugins are loaded.")

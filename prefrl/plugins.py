@@ -1,30 +1,26 @@
 """The plugin host: distributions, modules and plain files come in; specs by kind and name, and isolated calls, go out.
 
-Three doors lead to one `admit`: installed entry points of group ``prefrl``, modules named in YAML, plain files of a folder.
-`prefrl.builtin` passes the same door. A plugin that fails is recorded with its reason and stops only a run that asks for
-what it offers. Implementations are called one by one, so that a failure has an owner; hook wrappers are therefore refused.
-There is no global host: the command line builds one and passes it down.
+All doors (`prefrl.doors`) lead to one `admit`, and `prefrl.builtin` passes it like a stranger. A plugin that fails is recorded
+with its reason and stops only a run that asks for what it offers. Implementations are called one by one, so that a failure
+has an owner; hook wrappers are therefore refused. There is no global host: the command line builds one and passes it down.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import logging
 import os
-import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from importlib import metadata
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType, ModuleType
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 import pluggy
 
 from prefrl import hookspecs
-from prefrl.errors import BrokenPlugin, ConfigError, DuplicateName, PluginError, choices
+from prefrl.doors import BLOCKING, BUILT_IN, Found, PluginRecord, built_in, files, installed, module
+from prefrl.errors import BrokenPlugin, DuplicateName, PluginError, choices
 from prefrl.options import Options
 from prefrl.specs import (
     API_VERSION,
@@ -44,10 +40,7 @@ from prefrl.specs import (
     Spec,
 )
 
-GROUP = "prefrl"
-BUILT_IN = "prefrl.builtin"
 SUPPORTED_API = range(1, API_VERSION + 1)
-BLOCKING = "PREFRL_LOAD_PLUGINS"  # unset: all installed plugins; "": none; "a,b": only those
 
 # kind (the plural of the hook) -> what its hook returns, and what a person calls one
 KINDS: Mapping[str, tuple[type[Spec], str]] = MappingProxyType(
@@ -68,78 +61,6 @@ KINDS: Mapping[str, tuple[type[Spec], str]] = MappingProxyType(
 )
 
 _log = logging.getLogger("prefrl")
-
-
-@dataclass(frozen=True, slots=True)
-class PluginRecord:
-    """What is known of one plugin. `installed` means found in metadata and not imported."""
-
-    name: str
-    distribution: str  # the distribution that brings it, else the module or file it is
-    version: str = ""
-    status: Literal["installed", "active", "conflict", "retired", "broken"] = "installed"
-    error: str = ""
-    offers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # kind -> names
-
-    def __str__(self) -> str:
-        return " ".join(part for part in (self.distribution, self.version) if part)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A plugin that could be loaded: its record so far, where it is ("module" or "file", and which) and how to load it."""
-
-    record: PluginRecord
-    load: Callable[[], object]
-    door: str = ""
-    target: str = ""
-
-
-def installed(environ: Mapping[str, str] = os.environ) -> Iterator[Found]:
-    """Installed plugins, sorted by name, that `PREFRL_LOAD_PLUGINS` lets through; reads metadata and imports nothing."""
-    wanted = None if (value := environ.get(BLOCKING)) is None else {name.strip() for name in value.split(",")}
-    for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
-        if wanted is None or entry.name in wanted:
-            origin = (entry.dist.name, entry.dist.version) if entry.dist is not None else (entry.value, "")
-            yield Found(PluginRecord(entry.name, *origin), entry.load, "entry point", entry.value)
-
-
-def files(folder: Path) -> Iterator[Found]:
-    """Each ``*.py`` of `folder` that does not begin with an underscore, as a plugin."""
-    if not folder.is_dir():
-        raise ConfigError(f"--plugins-dir {folder}: no such folder.")
-    for path in sorted(folder.glob("[!_]*.py")):
-        yield file(path)
-
-
-def file(path: Path) -> Found:
-    """A plain Python file as a plugin."""
-    return Found(PluginRecord(path.stem, str(path)), lambda: _import_file(path), "file", str(path))
-
-
-def module(name: str) -> Found:
-    """A module on the import path as a plugin."""
-    return Found(PluginRecord(name, f"module {name}"), lambda: importlib.import_module(name), "module", name)
-
-
-def built_in() -> Found:
-    """What every run needs; the one plugin that cannot be blocked."""
-    return replace(module(BUILT_IN), record=PluginRecord(BUILT_IN, "prefrl", metadata.version("prefrl")))
-
-
-def _import_file(path: Path) -> ModuleType:
-    name = f"prefrl_plugin_file_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    sys.modules[name] = loaded  # dataclasses and pydantic look annotations up there
-    try:
-        spec.loader.exec_module(loaded)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return loaded
 
 
 def conflicts(records: Iterable[PluginRecord]) -> list[PluginRecord]:

@@ -10,26 +10,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 
-from prefrl import plugins
-from prefrl.plugins import Found, PluginHost, PluginRecord
+from prefrl import doors
+from prefrl.doors import Found, PluginRecord
+from prefrl.plugins import PluginHost
 
 LIMIT = 30.0  # seconds for one import; a busy machine needs several for numpy and pydantic alone
 HEAVY = ("torch", "mujoco", "stable_baselines3", "transformers")  # what must wait until something is built
-
-
-def every(plugins_dir: Path | None = None, modules: Iterable[str] = ()) -> list[Found]:
-    """All plugins that a run in this environment would load, in that order; nothing is imported."""
-    return [
-        plugins.built_in(),
-        *plugins.installed(),
-        *(plugins.files(plugins_dir) if plugins_dir is not None else ()),
-        *(plugins.module(name) for name in modules),
-    ]
 
 
 def probe(found: Found, limit: float = LIMIT) -> tuple[PluginRecord, tuple[str, ...]]:
@@ -54,10 +44,10 @@ def _child(door: str, target: str) -> None:
     answer = os.dup(1)
     os.dup2(2, 1)  # a plugin's own printing must not mix with the answer
     if door == "file":
-        found = plugins.file(Path(target))
+        found = doors.file(Path(target))
     else:
         module, _, attribute = target.partition(":")  # an entry point may name an object in a module
-        found = plugins.module(module)
+        found = doors.module(module)
         if attribute:
             found = replace(found, load=lambda: getattr(import_module(module), attribute))
     record = PluginHost().admit(found)
