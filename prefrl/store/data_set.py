@@ -136,11 +136,20 @@ class DataSet:
         """(position, preference) of every revision after position `after`, in the order of positions."""
         return self._read_preferences(_P.c.position > after)
 
-    def current(self) -> list[tuple[int, Preference]]:
-        """(position, preference) of the latest revision per query, source and annotator, in the order of positions."""
+    def current(self, query_ids: Iterable[str] | None = None) -> list[tuple[int, Preference]]:
+        """(position, preference) of the latest revision per query, source and annotator, in the order of positions.
+
+        With `query_ids` only of these queries, at a cost that does not grow with the data set.
+        """
         later = _P.alias()
         same = [later.c[name] == _P.c[name] for name in ("data_set", "query_id", "source", "annotator")]
-        return self._read_preferences(~sa.exists().where(*same, later.c.revision > _P.c.revision))
+        latest = ~sa.exists().where(*same, later.c.revision > _P.c.revision)
+        if query_ids is None:
+            return self._read_preferences(latest)
+        found: list[tuple[int, Preference]] = []
+        for chunk in chunks(query_ids):
+            found += self._read_preferences(latest & _P.c.query_id.in_(chunk))
+        return sorted(found, key=lambda one: one[0])
 
     def _read_preferences(self, where: sa.ColumnElement[bool]) -> list[tuple[int, Preference]]:
         columns = sa.select(_P.c.position, *_PREFERENCE_COLUMNS).where(_P.c.data_set == self._number, where)

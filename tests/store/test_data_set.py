@@ -86,6 +86,8 @@ def test_the_latest_revision_of_each_annotator_is_current(data: DataSet, pair: A
         (3, "ann", 2),
         (5, "ann", 0),
     ]
+    assert [at for at, _ in data.current([pair(0).id, "unknown"])] == [2, 3]
+    assert data.current([]) == []
     assert len(data.preferences()) == 5
 
 
