@@ -14,7 +14,7 @@ import numpy as np
 
 from prefrl.errors import PrefrlError, RunError
 from prefrl.rendering import render_clips
-from prefrl.report.folder import RunFolder
+from prefrl.report.folder import Run
 from prefrl.types import Array, Segment
 
 WINDOW = 200  # steps shown: ten seconds at the 20 Hz of Gymnasium's locomotion tasks
@@ -34,7 +34,7 @@ class Clip:
     poster: str  # data URI
 
 
-def embed(run: RunFolder, videos: Path) -> tuple[list[Clip], list[str]]:
+def embed(run: Run, videos: Path) -> tuple[list[Clip], list[str]]:
     """Clips of `run`, rendered under `videos`/<run name>, and why some are missing. Rendered ones are used again."""
     stages = {stage: arrays for stage, arrays in run.stages.items() if "states" in arrays}
     if not stages:
@@ -57,7 +57,7 @@ def _segment(arrays: Mapping[str, Array], env_id: str) -> Segment:
     )
 
 
-def _render(segments: Sequence[Segment], paths: Sequence[Path], run: RunFolder) -> None:
+def _render(segments: Sequence[Segment], paths: Sequence[Path], run: Run) -> None:
     settings: Mapping[str, Any] = run.config.get("render", {})
     kwargs = run.config.get("env", {}).get("kwargs") or {}
     paths[0].parent.mkdir(parents=True, exist_ok=True)

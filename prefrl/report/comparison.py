@@ -1,6 +1,6 @@
 """Run folders of one experiment in, its arms and the rows of the headline table out.
 
-Comparable runs share `arm_key` (environment, algorithm, pretraining). They form arms: one per preference setting, the
+Comparable runs share `arm_key` (environment, algorithm, evaluation). They form arms: one per preference setting, the
 ground-truth arm, and uniformly random actions; the seeds of an arm differ in nothing else.
 """
 
@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from prefrl.errors import DataError
-from prefrl.report.folder import RunFolder, read
+from prefrl.report.folder import Run, read
 from prefrl.report.statistics import bootstrap_interval, iqm, normalised_return
 from prefrl.report.words import listed
 
@@ -30,7 +30,7 @@ class Arm:
 
     label: str
     role: Role
-    runs: tuple[RunFolder, ...]  # by seed, each with at least one evaluation
+    runs: tuple[Run, ...]  # by seed, each with at least one evaluation
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class Row:
 class Comparison:
     """What the report compares, and sentences about what it could not."""
 
-    focal: RunFolder
+    focal: Run
     arms: tuple[Arm, ...]  # ground truth last
     rows: tuple[Row, ...]  # random first, ground truth last
     random: float  # R: mean return of random actions, pooled over the compared runs
@@ -108,7 +108,7 @@ def compare(folder: Path, others: Sequence[Path] = ()) -> Comparison:
     )
 
 
-def _siblings(focal: RunFolder, warnings: list[str]) -> Iterable[RunFolder]:
+def _siblings(focal: Run, warnings: list[str]) -> Iterable[Run]:
     """Runs beside `focal` with its `arm_key`; a damaged one is said, because nobody asked for it by name."""
     key = focal.manifest.get("arm_key")
     for path in sorted(focal.path.resolve().parent.iterdir()):
@@ -122,14 +122,14 @@ def _siblings(focal: RunFolder, warnings: list[str]) -> Iterable[RunFolder]:
             warnings.append(f"The run {path.name} could not be read and was left out: {error}")
 
 
-def _comparable(focal: RunFolder, candidates: Iterable[RunFolder], warnings: list[str]) -> Iterable[RunFolder]:
+def _comparable(focal: Run, candidates: Iterable[Run], warnings: list[str]) -> Iterable[Run]:
     """Finished runs of the same experiment, one per arm and seed: `focal` itself, else the one started last."""
-    chosen: dict[tuple[str, int], RunFolder] = {(focal.arm, focal.seed): focal}
+    chosen: dict[tuple[str, int], Run] = {(focal.arm, focal.seed): focal}
     for run in sorted(candidates, key=lambda run: str(run.manifest.get("started")), reverse=True):
         if run.path.resolve() == focal.path.resolve():
             continue
         if run.manifest.get("arm_key") != focal.manifest.get("arm_key"):
-            warnings.append(f"The run {run.name} has another environment, algorithm or pretraining and was left out.")
+            warnings.append(f"The run {run.name} has another task, learner or evaluation and was left out.")
         elif run.status != "ok" or not run.evaluations:
             warnings.append(f"The run {run.name} is {run.status} and was left out.")
         elif (twin := chosen.setdefault((run.arm, run.seed), run)) is not run:
@@ -137,7 +137,7 @@ def _comparable(focal: RunFolder, candidates: Iterable[RunFolder], warnings: lis
     return [run for run in chosen.values() if run is not focal]
 
 
-def _arms(runs: Iterable[RunFolder]) -> list[Arm]:
+def _arms(runs: Iterable[Run]) -> list[Arm]:
     by_arm = sorted(runs, key=lambda run: (run.ground_truth, run.arm, run.seed))
     groups = [
         tuple(group)
@@ -153,13 +153,13 @@ def _arms(runs: Iterable[RunFolder]) -> list[Arm]:
     return arms + [Arm("ground truth", "ground truth", group) for group in groups if group[0].ground_truth]
 
 
-def _size(run: RunFolder) -> str:
+def _size(run: Run) -> str:
     feedback = run.config.get("feedback", {})
     items = feedback.get("items", 2)
     return f"{feedback.get('total', run.labels)} {'pairs' if items == 2 else f'rankings of {items}'}"
 
 
-def _row(arm: Arm, focal: RunFolder, random: float, ground_truth: float) -> Row:
+def _row(arm: Arm, focal: Run, random: float, ground_truth: float) -> Row:
     returns = tuple(_mean(run) for run in arm.runs)
     trained = arm.role == "preferences"
     seconds = [float(run.timing.get("total", nan)) for run in arm.runs]
@@ -176,7 +176,7 @@ def _row(arm: Arm, focal: RunFolder, random: float, ground_truth: float) -> Row:
     )
 
 
-def _random_row(runs: Iterable[RunFolder], random: float, ground_truth: float) -> Iterable[Row]:
+def _random_row(runs: Iterable[Run], random: float, ground_truth: float) -> Iterable[Row]:
     measured = {run.seed: run.random.mean_return for run in runs if run.random is not None}
     if not measured:
         return ()
@@ -194,7 +194,7 @@ def _emphasised(rows: Sequence[Row]) -> Iterable[Row]:
     return [replace(row, best=row is best) for row in rows]
 
 
-def _doubts(focal: RunFolder, arms: Sequence[Arm], random: float, ground_truth: float) -> Iterable[str]:
+def _doubts(focal: Run, arms: Sequence[Arm], random: float, ground_truth: float) -> Iterable[str]:
     """What a careful reader of the table should know."""
     if focal.status != "ok":
         where = f"its last evaluation, at step {focal.last.step:,}" if focal.last else "nothing yet"
@@ -214,5 +214,5 @@ def _doubts(focal: RunFolder, arms: Sequence[Arm], random: float, ground_truth: 
         yield "One seed per arm: it shows that the run works, not how it compares; seeds differ a lot."
 
 
-def _mean(run: RunFolder) -> float:
+def _mean(run: Run) -> float:
     return run.evaluations[-1].mean_return

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from prefrl.report.comparison import Arm, Comparison
 from prefrl.report.drawing import GROUND_TRUTH, INK, OTHERS, PAPER, PREFERENCES, RANDOM, SOFT, canvas, styled, svg
-from prefrl.report.folder import RunFolder
+from prefrl.report.folder import Run
 from prefrl.report.statistics import spearman
 from prefrl.report.words import duration, number, share
 from prefrl.types import Evaluation
@@ -129,7 +129,7 @@ def _curves(comparison: Comparison) -> Drawing | None:
     )
 
 
-def _lines(axes: Axes, arm: Arm, measure: Measure, by_labels: bool, colour: str, focal: RunFolder) -> None:
+def _lines(axes: Axes, arm: Arm, measure: Measure, by_labels: bool, colour: str, focal: Run) -> None:
     for i, run in enumerate(arm.runs):
         xs = [e.preferences if by_labels else e.step for e in run.evaluations]
         thick = run is focal or len(arm.runs) == 1
@@ -154,7 +154,7 @@ def _yardsticks(axes: Axes, comparison: Comparison) -> None:
             axes.axhline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.4, label=label)
 
 
-def _reward_model(run: RunFolder) -> Drawing | None:
+def _reward_model(run: Run) -> Drawing | None:
     """Accuracy against answers (train, held out) and against truth (random pairs), and rank correlation over the run."""
     if not run.fits:
         return None
@@ -207,7 +207,7 @@ def _reward_model(run: RunFolder) -> Drawing | None:
     )
 
 
-def _agreement(run: RunFolder) -> Drawing | None:
+def _agreement(run: Run) -> Drawing | None:
     """Calibration of held-out answers, and learned against true return of segments."""
     if run.calibration is None and run.correlation is None:
         return None
@@ -244,7 +244,7 @@ def _agreement(run: RunFolder) -> Drawing | None:
     )
 
 
-def _time(run: RunFolder) -> Drawing | None:
+def _time(run: Run) -> Drawing | None:
     """Where the wall-clock went, largest first; what no phase claims is said."""
     phases = {name: seconds for name, seconds in run.timing.items() if name != "total"}
     total = run.timing.get("total", sum(phases.values()))
@@ -278,7 +278,7 @@ def _time(run: RunFolder) -> Drawing | None:
     )
 
 
-def _ece(run: RunFolder) -> float:
+def _ece(run: Run) -> float:
     return float((run.calibration or {}).get("ece", nan))
 
 

@@ -25,7 +25,7 @@ INCIDENTAL = ("run", "store", "render", "checkpoint", "evaluate")
 
 
 @dataclass(frozen=True, eq=False)
-class RunFolder:
+class Run:
     """One run as its files tell it; `gaps` are sentences about what they do not tell."""
 
     path: Path
@@ -82,7 +82,7 @@ class RunFolder:
         return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def read(path: Path) -> RunFolder:
+def read(path: Path) -> Run:
     """Read a run folder, finished or not. `DataError` if it is none, or if a file in it is damaged."""
     if not (path / "manifest.json").is_file():
         raise DataError(
@@ -107,7 +107,7 @@ def read(path: Path) -> RunFolder:
     if trained and not fits:
         gaps.append("No fit of the reward model yet.")
     stages = {stage: optional(f"episodes/{stage}.npz", f"No clip of the {stage}") for stage in STAGES}
-    return RunFolder(
+    return Run(
         path=path,
         config=_config(path),
         manifest=manifest,

@@ -15,7 +15,7 @@ from prefrl.report import table
 from prefrl.report.clips import Clip
 from prefrl.report.comparison import Comparison
 from prefrl.report.figures import Drawing
-from prefrl.report.folder import RunFolder
+from prefrl.report.folder import Run
 from prefrl.report.statistics import spearman
 from prefrl.report.words import DASH, count, duration, minus, number, percent, share
 
@@ -101,7 +101,7 @@ def _tiles(comparison: Comparison) -> list[Tile]:
     return tiles
 
 
-def _termination(run: RunFolder) -> str:
+def _termination(run: Run) -> str:
     """What ending episodes early did to the comparison."""
     mode = run.config.get("env", {}).get("termination", "keep")
     lengths = np.array([n for e in run.evaluations for n in e.length])
@@ -115,14 +115,14 @@ def _termination(run: RunFolder) -> str:
     )
 
 
-def _when(run: RunFolder) -> str:
+def _when(run: Run) -> str:
     started = run.manifest.get("started")
     if isinstance(started, int | float):
         return datetime.fromtimestamp(started, UTC).strftime("%d %B %Y, %H:%M UTC")
     return str(started or "")
 
 
-def _facts(run: RunFolder) -> list[tuple[str, list[tuple[str, str]]]]:
+def _facts(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     """Groups of (name, value) that say how to repeat the run."""
     manifest = run.manifest
     plugins = [

@@ -93,7 +93,7 @@ def test_named_runs_replace_discovery_and_foreign_ones_are_left_out(write_run: W
     write_run(tmp_path / "a" / "beside", seed=2)
     found = compare(run, [foreign, truth])
     assert [row.seeds for row in found.rows if row.role != "random"] == [(0,), (0,)]
-    assert "foreign has another environment" in " ".join(found.warnings)
+    assert "foreign has another task" in " ".join(found.warnings)
 
 
 def test_without_ground_truth_nothing_is_normalised_and_the_cure_is_said(write_run: WriteRun, tmp_path: Path) -> None:
