@@ -125,14 +125,11 @@ def train(
 ) -> None:
     """Train a policy from preferences, as CONFIG says."""
     from prefrl.config import resolve
-
-    tree, host = _opened(config, sets, plugins_dir)
-    settings = resolve(tree, host)
-    folder = run if run is not None else Path("runs") / settings.run.name
-
     from prefrl.procedures import train as train_run
 
-    train_run(settings, host, folder, shlex.join(["prefrl", *sys.argv[1:]]))
+    tree, host = _opened(config, sets, plugins_dir)
+    folder = train_run(resolve(tree, host), host, run, shlex.join(["prefrl", *sys.argv[1:]]))
+    print(f"run folder: {folder}")
 
 
 @app.command("eval")

@@ -10,7 +10,6 @@ import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 from types import UnionType
 from typing import Any, Literal, Protocol
 
@@ -263,18 +262,23 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(f"^(?:{FLOAT
 def plain(value: Any) -> Any:
     """Settings as mappings, lists and scalars, in the shape of the YAML that `resolve` reads."""
     if isinstance(value, NamedOptions):
-        return {"name": value.name, **({} if value.coef == 1 else {"coef": value.coef}), **plain(value.options)}
+        return {"name": value.name, **({} if value.coef == 1 else {"coef": value.coef}), **_own_form(value.options)}
     if isinstance(value, Chosen):
         own = [value.key, *(name for name in type(value).model_fields if name not in {"options", value.key})]
-        return {**{name: plain(getattr(value, name)) for name in own}, **plain(value.options)}
+        return {**{name: plain(getattr(value, name)) for name in own}, **_own_form(value.options)}
     if isinstance(value, BaseModel):
         return {name: plain(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple):
         items = [plain(item) for item in value]
-        return items[0] if len(items) == 1 and isinstance(next(iter(value)), NamedOptions) else items
-    return str(value) if isinstance(value, PurePath) else value
+        return items[0] if len(items) == 1 and isinstance(value[0], NamedOptions) else items
+    return value
+
+
+def _own_form(options: Options) -> dict[str, Any]:
+    """As the model itself serialises: a plugin's options may hold paths, sets or forms of their own."""
+    return options.model_dump(mode="json")
 
 
 def dump(settings: RunSettings) -> str:

@@ -1,0 +1,79 @@
+# Everything from a bare clone: Python >= 3.11, git and make are enough. `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+TORCH_INDEX ?=#       wheel index for torch, e.g. PyTorch's own for CPU or one CUDA version; empty: pip's default
+WORKERS ?= 2
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DISTRIBUTIONS := envs $(wildcard plugins/*)
+EDITABLE := -e '.[test,check]' $(foreach folder,$(DISTRIBUTIONS),-e ./$(folder))
+DEBIAN := libegl1 libgl1-mesa-dri libosmesa6#   MuJoCo draws without a window through these
+STAMP := $(shell date +%Y%m%d-%H%M%S)
+
+.PHONY: help setup demo test check docs bench-speed soak clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+
+setup: .venv/.debian .venv/.installed ## create .venv with everything in it, torch first
+
+.venv/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "prefrl needs Python 3.11 or newer; this is $$($(PYTHON) -V). Name another one: make setup PYTHON=python3.12" >&2; exit 3; }
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.torch: .venv/.created constraints.txt
+	@echo "installing torch (plain pip on Linux may bring the CUDA build of several GB; TORCH_INDEX chooses another)"
+	@$(PIP) install "$$(grep -E '^torch==' constraints.txt)" $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	@touch $@
+
+.venv/.installed: .venv/.torch pyproject.toml $(wildcard $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)))
+	@echo "installing prefrl, its environments and plugins"
+	@$(PIP) install --constraint constraints.txt $(EDITABLE)
+	@touch $@
+
+.venv/.debian: .venv/.created
+	@missing=""; \
+	if command -v dpkg-query >/dev/null; then \
+	  for package in $(DEBIAN); do dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing+=" $$package"; done; \
+	fi; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ]; then \
+	  echo "installing Debian packages:$$missing"; \
+	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing; } >/dev/null || \
+	    { echo "could not install:$$missing" >&2; [ -z "$${CI:-}" ]; }; \
+	elif [ -n "$$missing" ]; then echo "not installed, and not root:$$missing (prefrl doctor says whether clips can be drawn)"; fi
+	@touch $@
+
+demo: setup ## learn HalfCheetah from 50 rankings of four clips, beside the ground-truth arm; prints the table and the report
+	@export OMP_NUM_THREADS=1; mkdir -p runs; \
+	$(BIN)/prefrl train configs/demo_ground_truth.yaml --run runs/demo-ground-truth-$(STAMP) >runs/demo-ground-truth-$(STAMP).log 2>&1 & truth=$$!; \
+	trap 'kill $$truth 2>/dev/null || true' EXIT; \
+	$(BIN)/prefrl train configs/demo.yaml --run runs/demo-$(STAMP); \
+	echo "waiting for the ground-truth arm"; \
+	wait $$truth || { tail -n 20 runs/demo-ground-truth-$(STAMP).log >&2; exit 1; }; \
+	$(BIN)/prefrl report runs/demo-$(STAMP) --with runs/demo-ground-truth-$(STAMP)
+
+test: setup ## all tests, on two workers, with a time report
+	@$(BIN)/python -m pytest -n $(WORKERS) --durations=10
+
+check: setup docs ## ruff, mypy --strict, import rules, documentation
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+docs: setup ## build the documentation; a warning is an error
+	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+bench-speed: setup ## time a preference run against plain Stable-Baselines3, interleaved
+	@$(BIN)/python tests/soak/speed.py
+
+soak: setup ## what needs hours: the long forms of tests
+	@$(BIN)/python -m pytest tests/soak --timeout=0
+
+clean: ## remove .venv and everything built
+	@rm -rf .venv docs/_build .*_cache build dist

@@ -1,0 +1,133 @@
+"""For all tests: one thread, no network, what a machine lacks printed once, and where the time went."""
+
+from __future__ import annotations
+
+import os
+
+for _variable in (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+):  # read when torch and numpy are imported
+    os.environ[_variable] = "1"
+
+import ipaddress
+import socket
+from collections import defaultdict
+from functools import cache
+from typing import Any
+
+import pytest
+
+LIMIT = 60.0  # seconds of one test, its fixtures included
+CURES = {"gl": "apt install libegl1 libgl1-mesa-dri, or libosmesa6"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", f"needs(what): skipped where the machine lacks it ({', '.join(CURES)}); fails if CI is set"
+    )
+    _forbid_network()
+
+
+# --- no network ------------------------------------------------------------------------------------------------------
+
+
+def _forbid_network() -> None:
+    """A forgotten fake must fail loudly instead of calling a server; loopback and Unix sockets stay."""
+    connect, connect_ex, resolve = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def guarded(plain: Any) -> Any:
+        def call(self: socket.socket, address: Any) -> Any:
+            if self.family in {socket.AF_INET, socket.AF_INET6}:
+                _refuse_stranger(address[0])
+            return plain(self, address)
+
+        return call
+
+    def getaddrinfo(host: Any, *rest: Any, **named: Any) -> Any:
+        _refuse_stranger(host)
+        return resolve(host, *rest, **named)
+
+    socket.socket.connect = guarded(connect)  # type: ignore[method-assign]
+    socket.socket.connect_ex = guarded(connect_ex)  # type: ignore[method-assign]
+    socket.getaddrinfo = getaddrinfo
+
+
+def _refuse_stranger(host: Any) -> None:
+    name = host.decode() if isinstance(host, bytes) else host
+    if name in {None, "", "localhost", "0.0.0.0", "::"}:
+        return
+    try:
+        local = ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise RuntimeError(f"a test tried to reach {name}; tests have no network")
+
+
+# --- what the machine lacks ------------------------------------------------------------------------------------------
+
+
+@cache
+def _has(what: str) -> bool:
+    if what == "gl":
+        from prefrl.errors import EnvironmentMissing
+        from prefrl.rendering import gl_backend
+
+        try:
+            return bool(gl_backend())
+        except EnvironmentMissing:
+            return False
+    raise ValueError(f"pytest.mark.needs: {what!r} is none of {', '.join(CURES)}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker in item.iter_markers("needs"):
+            (what,) = marker.args
+            if _has(what):
+                continue
+            reason = f"needs {what}: {CURES[what]}"
+            if os.environ.get("CI"):
+                item.runtest = lambda reason=reason: pytest.fail(f"CI is set, and this {reason}", pytrace=False)  # type: ignore[method-assign]
+            else:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+# --- where the time went ---------------------------------------------------------------------------------------------
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    seconds: defaultdict[str, float] = defaultdict(float)
+    files: defaultdict[str, float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if hasattr(report, "duration") and hasattr(report, "nodeid"):
+                seconds[report.nodeid] += report.duration
+                files[report.nodeid.split("::")[0]] += report.duration
+    terminalreporter.section("time")
+    for file, spent in sorted(files.items(), key=lambda pair: -pair[1])[:10]:
+        terminalreporter.write_line(f"{spent:7.1f} s  {file}")
+    terminalreporter.write_line(f"{sum(files.values()):7.1f} s  in all {len(seconds)} tests, on all workers together")
+    missing = {
+        report.longrepr[2] for report in terminalreporter.stats.get("skipped", []) if "needs " in str(report.longrepr)
+    }
+    for reason in sorted(missing):
+        terminalreporter.write_line(f"not run: {reason.removeprefix('Skipped: ')}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    spent = item.stash.get(_SPENT, 0.0) + report.duration
+    item.stash[_SPENT] = spent
+    if spent > LIMIT and report.outcome == "passed":
+        report.outcome = "failed"
+        report.longrepr = (
+            f"took {spent:.0f} s; no test may take more than {LIMIT:.0f} s (its long form belongs to make soak)"
+        )
+    return report
+
+
+_SPENT = pytest.StashKey[float]()
