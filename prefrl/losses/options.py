@@ -1,0 +1,148 @@
+"""Options models of the built-in losses; each says, without torch, which parts it is made of (its `Design`)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Literal, Self, cast
+
+from pydantic import Field, model_validator
+
+from prefrl.losses.parts import (
+    LabelOptions,
+    LabelPart,
+    LinkOptions,
+    LinkPart,
+    Logistic,
+    Part,
+    SmoothFlip,
+    Temperature,
+    Ties,
+    TransformPart,
+    Uniform,
+    WeightPart,
+)
+from prefrl.options import Options
+
+UNIFORM = Part("uniform", Uniform())
+LOGISTIC = Part("logistic", Logistic())
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A pair loss as data: coef * link o transform, with regularisers as (coefficient, part) on raw scores."""
+
+    link: Part = LOGISTIC
+    transform: tuple[Part, ...] = ()
+    label_tf: tuple[Part, ...] = ()
+    pair_weight: Part = UNIFORM
+    reg: tuple[tuple[float, Part], ...] = ()
+    ties: Ties = "half"
+    pair_norm: Literal["list", "pair"] = "list"
+    coef: float = 1.0
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (self.link, *self.transform, *self.label_tf, self.pair_weight, *(part for _, part in self.reg))
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """Keys of `Scores.aux` that some part reads."""
+        return frozenset().union(*(part.options.requires() for part in self.parts))
+
+    @property
+    def shift_invariant(self) -> bool:
+        """Whether adding a constant to all raw scores of a query changes nothing."""
+        return not self.reg and cast(LinkOptions, self.link.options).shift_invariant()
+
+
+class PairOptions(Options):
+    """What every loss over pairs has in common."""
+
+    smoothing: float = Field(
+        0.0, ge=0, lt=0.5, description="probability that an answer is flipped: p becomes (1-e)p + e(1-p)"
+    )
+    label_tf: tuple[LabelPart, ...] = Field((), description="further changes of the labels, in order")
+    pair_weight: WeightPart = Field(UNIFORM, description="how much one pair of a query counts")
+    ties: Ties | None = Field(
+        None, description="p = 1/2, weight 0, or an outcome of its own; null: what the link is made for"
+    )
+    pair_norm: Literal["list", "pair"] = Field("list", description="a query counts once, or once per pair")
+
+    @abstractmethod
+    def design(self) -> Design:
+        """The parts of this loss."""
+
+    def _design(
+        self,
+        link: Part,
+        transform: tuple[Part, ...] = (),
+        *,
+        label_tf: tuple[Part, ...] = (),
+        reg: tuple[tuple[float, Part], ...] = (),
+        pair_weight: Part | None = None,
+        coef: float = 1.0,
+    ) -> Design:
+        smooth = (Part("smooth_flip", SmoothFlip(epsilon=self.smoothing)),) if self.smoothing else ()
+        ties = self.ties or cast(LinkOptions, link.options).ties
+        weight = pair_weight or self.pair_weight
+        return Design(link, transform, (*smooth, *label_tf, *self.label_tf), weight, reg, ties, self.pair_norm, coef)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        """Refuse what would be ignored or counted twice."""
+        design = self.design()
+        link = cast(LinkOptions, design.link.options)
+        soft = [part.name for part in design.label_tf if cast(LabelOptions, part.options).softens]
+        if link.corrects_noise and soft:
+            raise ValueError(
+                f"link '{design.link.name}' and {' and '.join(soft)} both correct for wrong answers: keep one "
+                "(set smoothing: 0 and take it out of label_tf, or use link: logistic)"
+            )
+        if len(soft) > 1:
+            raise ValueError(
+                f"{' and '.join(soft)} both correct for wrong answers: keep one (smoothing is smooth_flip)"
+            )
+        if design.ties == "model" and link.ties != "model":
+            raise ValueError(f"link '{design.link.name}' has no outcome for ties: use link: davidson, or ties: half")
+        if design.ties == "half" and link.ties == "model":
+            raise ValueError(f"link '{design.link.name}' models ties as an outcome of their own: leave out ties: half")
+        if design.ties == "half" and link.ties == "drop":
+            raise ValueError(
+                f"link '{design.link.name}' already corrects for wrong answers, and a tie counted as 1/2 would be "
+                "corrected twice: use ties: drop"
+            )
+        return self
+
+
+class BradleyTerryOptions(PairOptions):
+    """P(i beats j) = sigmoid((s_i - s_j) / temperature); links other than logistic change how a difference is judged."""
+
+    temperature: float = Field(1.0, gt=0)
+    link: LinkPart = Field(LOGISTIC, description="logistic, noise_floor, davidson, rao_kupper, hinge, ...")
+    transform: tuple[TransformPart, ...] = Field(
+        (), description="applied to raw scores, in order, before the temperature"
+    )
+
+    def design(self) -> Design:
+        return self._design(self.link, (*self.transform, *tempered(self.temperature)))
+
+
+def tempered(temperature: float) -> tuple[Part, ...]:
+    """The transform of a temperature; none for 1."""
+    return () if temperature == 1.0 else (Part("temperature", Temperature(tau=temperature)),)
+
+
+class PlackettLuceOptions(Options):
+    """The probability of a whole ranking, chosen best first; ties as Breslow's approximation."""
+
+    temperature: float = Field(1.0, gt=0)
+    top_k: int | None = Field(None, ge=1, description="only the first k places count; 1: softmax over the best")
+    stages: Literal["sum", "mean"] = Field("sum", description="the ranking's log-likelihood, or its mean over places")
+    transform: tuple[TransformPart, ...] = Field(
+        (), description="applied to raw scores, in order, before the temperature"
+    )
+
+    @property
+    def transforms(self) -> tuple[Part, ...]:
+        return (*self.transform, *tempered(self.temperature))

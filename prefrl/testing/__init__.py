@@ -1,0 +1,1 @@
+"""The conformance kit: what plugins promise, as functions that check it; imported by nobody in prefrl."""
