@@ -29,15 +29,15 @@ Draw = Callable[[Segment, int, "str | None"], "Array | None"]
 _PROBE = (
     "import mujoco; r = mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 16, 16); r.render(); r.close()"
 )
-_CURE = "Install one: `apt install libegl1 libgl1-mesa-dri` or `libosmesa6` on Debian, `conda install -c conda-forge mesalib` with conda."
+_CURE = (
+    "Install one: `apt install libegl1 libgl1-mesa-dri` or `apt install libosmesa6` on Debian, "
+    "`conda install -c conda-forge mesalib` with conda."
+)
 _UNWRITABLE = 74  # the worker's exit status when a clip could not be written (EX_IOERR)
 # what software rendering pays most for and the eye misses least at clip size (MuJoCo: 4, 4096, 28, 16, 4)
 _QUALITY = {"offsamples": 0, "shadowsize": 512, "numslices": 16, "numstacks": 8, "numquads": 2}
-_ENCODING = (
-    "-preset veryfast -crf 21 -movflags +faststart"
-    # the same frames give the same bytes
-    " -threads 1 -fflags +bitexact -flags:v +bitexact -map_metadata -1"
-).split()
+_REPRODUCIBLE = ["-threads", "1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-map_metadata", "-1"]
+_ENCODING = ["-preset", "veryfast", "-crf", "21", "-movflags", "+faststart", *_REPRODUCIBLE]
 
 
 # --- choosing how to draw without a window -------------------------------------------------------------------------
@@ -95,9 +95,10 @@ def render_clips(
         jobs = []
         for i, (segment, path) in enumerate(zip(segments, paths, strict=True)):
             drawn = draw(segment, size, camera) if draw is not None else None
-            scene = models(segment.env_id)
-            job: dict[str, Any] = {"path": str(path.absolute()), "fps": fps or scene.fps / segment.dt}
+            rate = fps or models(segment.env_id).fps / segment.dt
+            job: dict[str, Any] = {"path": str(path.absolute()), "fps": rate}
             if drawn is None:
+                scene = models(segment.env_id)
                 job |= {"model": scene.name, "camera": scene.camera, "states": f"{i}.npy"}
                 np.save(spool / f"{i}.npy", scene.check(segment)[1:])
             else:
@@ -109,13 +110,29 @@ def render_clips(
         _work(spool, gl_backend() if any("model" in job for job in jobs) else "disabled", progress)
 
 
-def animated(clip: Path, every: int = 2) -> bytes:
-    """An endless GIF of each `every`-th frame of a clip, for pages that cannot play videos."""
-    import imageio.v3 as imageio
+def animated(clip: Path, fps: int = 10) -> bytes:
+    """An endless GIF of a clip at `fps` pictures a second, for pages that cannot play videos."""
+    import imageio_ffmpeg
 
-    fps = imageio.immeta(clip, plugin="FFMPEG")["fps"]
-    frames = imageio.imread(clip, plugin="FFMPEG")[::every]
-    return bytes(imageio.imwrite("<bytes>", frames, extension=".gif", duration=round(1000 * every / fps), loop=0))
+    palette = f"fps={fps},split[a][b];[a]palettegen=stats_mode=diff[p];[b][p]paletteuse=dither=bayer"
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-v",
+        "error",
+        "-i",
+        str(clip),
+        "-vf",
+        palette,
+        "-f",
+        "gif",
+        "-loop",
+        "0",
+        "-",
+    ]
+    made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+    if made.returncode != 0:
+        raise RunError(f"{clip}: the clip cannot be read ({made.stderr.decode(errors='replace').strip()}).")
+    return made.stdout
 
 
 class _Scene:
@@ -200,9 +217,11 @@ def _work(spool: Path, backend: str, progress: Callable[[Path], None] | None) ->
         raise EnvironmentMissing(
             f"Clips cannot be encoded: {error} Install imageio-ffmpeg or set IMAGEIO_FFMPEG_EXE."
         ) from error
-    with (spool / "errors.txt").open("w+") as errors:
-        command = [sys.executable, "-m", "prefrl.rendering", str(spool)]
-        worker = subprocess.Popen(command, env=_gl(backend), stdout=subprocess.PIPE, stderr=errors, text=True)
+    command = [sys.executable, "-m", "prefrl.rendering", str(spool)]
+    with (
+        (spool / "errors.txt").open("w+") as errors,
+        subprocess.Popen(command, env=_gl(backend), stdout=subprocess.PIPE, stderr=errors, text=True) as worker,
+    ):
         try:
             assert worker.stdout is not None
             for line in worker.stdout:
@@ -210,8 +229,7 @@ def _work(spool: Path, backend: str, progress: Callable[[Path], None] | None) ->
                     progress(Path(line.rstrip("\n")))
             status = worker.wait()
         finally:
-            worker.kill()
-            worker.wait()
+            worker.kill()  # it is still there only if this process was interrupted
         errors.seek(0)
         said = errors.read().strip()
     if status == _UNWRITABLE:
@@ -238,7 +256,8 @@ def _serve(spool: Path) -> None:
                 renderer = _Renderer(spool, job["model"], job["camera"], request["size"])
             frames = renderer.frames(np.load(spool / job["states"]))
         _encode(frames, Path(job["path"]), request["size"], job["fps"])
-        print(job["path"], flush=True)
+        sys.stdout.write(f"{job['path']}\n")
+        sys.stdout.flush()
     if renderer is not None:
         renderer.close()  # OSMesa prints a traceback at exit otherwise
 
@@ -331,7 +350,7 @@ def main(spool: Path) -> int:
     try:
         _serve(spool)
     except OSError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return _UNWRITABLE
     return 0
 
