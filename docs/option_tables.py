@@ -49,7 +49,10 @@ def offered(kind: str, host: PluginHost | None = None) -> str:
 def table(model: type[BaseModel]) -> str:
     """Rows of key, type, default and meaning; nested models and choices are named, not expanded."""
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    rows += [f"| `{key}` | {_type(info)} | {_default(info)} | {_cell(info.description or '')} |" for key, info in _fields(model)]
+    rows += [
+        f"| `{key}` | {_type(info)} | {_default(info)} | {_cell(info.description or '')} |"
+        for key, info in _fields(model)
+    ]
     return "\n".join(rows)
 
 
@@ -68,7 +71,8 @@ def _type(info: FieldInfo) -> str:
         f"{sign} {value:g}"
         for part in info.metadata
         for name, sign in SIGNS.items()
-        if isinstance(value := getattr(part, name, None), int | float) and isinstance(part, annotated_types.BaseMetadata)
+        if isinstance(value := getattr(part, name, None), int | float)
+        and isinstance(part, annotated_types.BaseMetadata)
     ]
     return _cell(" ".join([_words(info.annotation), ", ".join(limits)]).strip())
 
