@@ -33,6 +33,7 @@ def observe(state: State) -> Array:
 
 
 def x_velocity(before: State, after: State) -> Array:
+    """Mean over the step (B,), in m/s."""
     return (after.qpos[:, 0] - before.qpos[:, 0]) / DT
 
 
@@ -46,10 +47,12 @@ def toe_heights(state: State) -> Array:
 
 
 def rewards(before: State, action: Array, after: State) -> Named:
+    """Forward speed, and a little for using the motors."""
     return {"forward": x_velocity(before, after), "control": -0.1 * np.square(action).sum(1)}
 
 
 def measure(before: State, action: Array, after: State) -> Named:
+    """The factors that `TASK` describes."""
     toes = toe_heights(after)
     return {
         "x_velocity": x_velocity(before, after),
@@ -64,11 +67,13 @@ def measure(before: State, action: Array, after: State) -> Named:
 
 
 def charge(before: State, action: Array, after: State) -> Named:
+    """Work of the motors, by the mean of the joints' speeds before and after."""
     power = np.abs(GEAR * action * (before.qvel[:, 3:] + after.qvel[:, 3:]) / 2).sum(1)
     return {"energy": power * DT}
 
 
 def success(state: State) -> Array:
+    """Whether it has come far enough."""
     return state.qpos[:, 0] >= GOAL
 
 

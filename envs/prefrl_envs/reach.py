@@ -47,18 +47,20 @@ def _length(vectors: Array) -> Array:
 
 
 def observe(state: State) -> Array:
+    """Angles without their jump, velocities, the target and the way to it."""
     angles, target = state.qpos[:, :2], state.qpos[:, 2:4]
     return np.concatenate(
         [np.cos(angles), np.sin(angles), state.qvel[:, :2], target, fingertip(state) - target], axis=1
     )
 
 
-def rewards(before: State, action: Array, after: State) -> Named:
+def rewards(_: State, action: Array, after: State) -> Named:
     """Distance in arm lengths, so that rewards are of order one, and a little for using the motors."""
     return {"near": -distance(after) / LINKS.sum(), "control": -0.05 * np.square(action).sum(1)}
 
 
 def measure(before: State, action: Array, after: State) -> Named:
+    """The factors that `TASK` describes."""
     tip, speeds = fingertip(after), after.qvel[:, :2]
     return {
         "distance": distance(after),
@@ -71,11 +73,13 @@ def measure(before: State, action: Array, after: State) -> Named:
 
 
 def charge(before: State, action: Array, after: State) -> Named:
+    """Work of the motors, by the mean of the joints' speeds before and after."""
     power = GEAR * np.abs(action * (before.qvel[:, :2] + after.qvel[:, :2]) / 2).sum(1)
     return {"energy": power * DT}
 
 
 def success(state: State) -> Array:
+    """Whether the fingertip is at the target."""
     return distance(state) < NEAR
 
 
