@@ -116,6 +116,9 @@ class FitSettings(Options):
         None, ge=1, description="at most so many gradient steps per member; null: epochs decide"
     )
     batch_size: int = Field(64, ge=1)
+    steps: int | None = Field(
+        None, ge=1, description="steps drawn from each clip per gradient step, their sum scaled to the clip's length; null: all"
+    )
     learning_rate: float = Field(3e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     stop_accuracy: float = Field(0.98, ge=0, le=1, description="stop when the training accuracy reaches it")

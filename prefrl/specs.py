@@ -7,6 +7,7 @@ pydantic models, builders are made with `lazy` or import inside. Torch types app
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
 API_VERSION = 1
 hookimpl = pluggy.HookimplMarker("prefrl")
 
-Need = Literal["true_reward", "privileged_factors", "factors", "frames", "text", "states", "pool", "env", "policy", "critic"]
+Need = Literal[
+    "true_reward", "privileged_factors", "factors", "frames", "text", "states", "pool", "env", "policy", "critic"
+]
 Needs = frozenset[str]
 
 
@@ -220,9 +223,9 @@ class Candidates:
 
 
 class Selector(Protocol):
-    """Ranks proposals. `oversample` says how many it wants per query kept (1: take what is drawn)."""
+    """Ranks proposals. One that is not `informed` takes what is drawn, so that no more than needed is."""
 
-    oversample: int
+    informed: bool
 
     def select(self, candidates: Candidates, n: int, rng: np.random.Generator) -> Sequence[tuple[int, str]]:
         """At most `n` distinct (row of `candidates.items`, why) pairs, best first."""
@@ -232,8 +235,12 @@ class Selector(Protocol):
 class Scorer(Protocol):
     """Anything the shared trainer can fit to preferences: a member of an ensemble, a control policy, an LLM."""
 
-    def score(self, batch: Any, index: torch.Tensor) -> Scores:
-        """Raw scores of items `index` (B, K; -1 missing) of a collated `batch`, with whatever aux the loss requires."""
+    def score(self, batch: Any, index: torch.Tensor, steps: torch.Tensor, scale: torch.Tensor) -> Scores:
+        """Raw scores of a collated `batch`: sums of reward or log-probability over the chosen steps, times `scale`.
+
+        `index` (B, K) are items, `steps` (B, K, L) their steps, -1 for none; `scale` (B, K) makes up for steps left out.
+        Temperature, reference and length belong to the loss.
+        """
         ...
 
     def parameters(self) -> Iterable[torch.nn.Parameter]: ...
@@ -257,8 +264,16 @@ class RewardModel(Protocol):
         """See recorded steps before a fit, e.g. for the statistics that normalise inputs and outputs."""
         ...
 
+    def collate(self, items: Sequence[Item]) -> Any:
+        """One batch of `items` for the scorers, with `mask` (N, H) and `lengths` (N,) tensors on the model's device."""
+        ...
+
     def scorers(self) -> Sequence[Scorer]:
-        """What to fit: one scorer per member."""
+        """What to fit: one scorer per member; none for a model that no preference changes."""
+        ...
+
+    def reset(self) -> None:
+        """Fresh weights, for fits that start anew."""
         ...
 
     def fitted(self) -> None:
@@ -293,7 +308,10 @@ class LearnerContext:
     seed: int
     device: str
     total_steps: int  # of the run: schedules run over all of it
+    normalize: bool  # running mean and std of observations
     folder: Path
+    clock: Any  # prefrl.timing.Clock: phases "collect" and "learn" are the learner's
+    tick: Callable[[int], None]  # to be told the steps taken, once per rollout
 
 
 class Learner(Protocol):
@@ -310,7 +328,13 @@ class Learner(Protocol):
         """Take uniformly random actions without learning; they count as steps."""
         ...
 
-    def save(self, path: Path) -> None: ...
+    def log(self, values: Mapping[str, float]) -> None:
+        """Scalars for the next line of its logger."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """SB3's zip where the learner is SB3's."""
+        ...
 
     def state_dict(self) -> Mapping[str, Any]: ...
 
@@ -339,7 +363,7 @@ class Augmentation(Protocol):
     """Changes time windows of a training batch; all items of one query share the length."""
 
     def windows(self, lengths: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """(start, length) per item, each (B, K) int, for items of `lengths` (B, K)."""
+        """(start, length) of what remains of each item, both (B, K) int, for items of `lengths` (B, K)."""
         ...
 
 
@@ -409,6 +433,23 @@ class RunContext(RunView, Protocol):
 
     def train_policy(self, reward: RewardModel, seed: int, steps: int) -> Policy:
         """A fresh learner trained on `reward` in one shot, for procedures that compare rewards or policies."""
+        ...
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is a reward model to fit and somebody to ask."""
+        ...
+
+    def pretrain(self) -> None:
+        """What the settings say happens before the first question."""
+        ...
+
+    def rewarded_by(self, reward: RewardModel) -> AbstractContextManager[None]:
+        """Inside, the learner sees another reward than the run's, e.g. state entropy."""
+        ...
+
+    def build_context(self, name: str) -> BuildContext:
+        """For building things of the run's environment, seed and device under a name of their own."""
         ...
 
     def select(self, n: int, round: int) -> Sequence[Query]:

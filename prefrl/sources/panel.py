@@ -63,7 +63,8 @@ class Panel:
         return allowed
 
     def _answers(self, seat: Seat, queries: Sequence[Query], context: AskContext) -> list[Preference]:
-        known = {p.query_id: p for _, p in self._data.current() if p.source == seat.name}
+        asked = [query.id for query in queries]
+        known = {p.query_id: p for _, p in self._data.current(asked) if p.source == seat.name}
         answers = [known[query.id] for query in queries if query.id in known]  # a redone round asks nothing twice
         rest = [query for query in queries if query.id not in known]
         if seat.source is None:

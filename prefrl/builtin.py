@@ -1,0 +1,105 @@
+"""What every run needs, offered through the same door as a stranger's plugin; everything is imported when it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prefrl.learners.options import PPOOptions
+from prefrl.losses.registered import losses
+from prefrl.rewards.options import CropOptions, EnsembleOptions, EntropyOptions
+from prefrl.sources.options import FileOptions
+from prefrl.specs import (
+    AugmentationSpec,
+    LearnerSpec,
+    LossSpec,
+    PretrainerSpec,
+    ProcedureSpec,
+    RewardModelSpec,
+    SelectorSpec,
+    SourceSpec,
+    hookimpl,
+    lazy,
+)
+
+
+@hookimpl
+def prefrl_register_sources() -> Iterable[SourceSpec]:
+    yield SourceSpec(
+        name="file",
+        summary="answers recorded before, from a file that `prefrl data export` wrote",
+        options=FileOptions,
+        build=lazy("prefrl.sources.replay:Replay"),
+        answers=frozenset({"pair", "ranking", "choice", "grade", "binary", "similarity"}),
+    )
+
+
+@hookimpl
+def prefrl_register_selectors() -> Iterable[SelectorSpec]:
+    selectors = "prefrl.queries.selectors"
+    yield SelectorSpec(name="uniform", summary="whatever is drawn from the pool", build=lazy(f"{selectors}:uniform"))
+    yield SelectorSpec(
+        name="disagreement",
+        summary="where the members of the ensemble disagree most",
+        build=lazy(f"{selectors}:disagree"),
+    )
+
+
+@hookimpl
+def prefrl_register_reward_models() -> Iterable[RewardModelSpec]:
+    yield RewardModelSpec(
+        name="ensemble",
+        summary="MLPs of observation and action, averaged",
+        options=EnsembleOptions,
+        build=lazy("prefrl.rewards.ensemble:Ensemble"),
+    )
+    yield RewardModelSpec(
+        name="true_reward",
+        summary="the environment's own reward: the ground-truth arm (privileged)",
+        build=lazy("prefrl.rewards.truth:true_reward"),
+        needs=frozenset({"true_reward"}),
+        trained=False,
+    )
+
+
+@hookimpl
+def prefrl_register_losses() -> Iterable[LossSpec]:
+    return [LossSpec(**spec) for spec in losses()]
+
+
+@hookimpl
+def prefrl_register_learners() -> Iterable[LearnerSpec]:
+    yield LearnerSpec(
+        name="ppo",
+        summary="SB3's proximal policy optimisation",
+        options=PPOOptions,
+        build=lazy("prefrl.learners.on_policy:PPOLearner"),
+    )
+
+
+@hookimpl
+def prefrl_register_procedures() -> Iterable[ProcedureSpec]:
+    yield ProcedureSpec(
+        name="online",
+        summary="ask, fit and learn by turns to the end of the run",
+        build=lazy("prefrl.procedures.online:online"),
+    )
+
+
+@hookimpl
+def prefrl_register_augmentations() -> Iterable[AugmentationSpec]:
+    yield AugmentationSpec(
+        name="crop", summary="random crops of equal length", options=CropOptions, build=lazy("prefrl.augment:Crop")
+    )
+
+
+@hookimpl
+def prefrl_register_pretrainers() -> Iterable[PretrainerSpec]:
+    yield PretrainerSpec(
+        name="random", summary="uniformly random actions", build=lazy("prefrl.pretrain:random_actions")
+    )
+    yield PretrainerSpec(
+        name="entropy",
+        summary="learns to reach unseen states",
+        options=EntropyOptions,
+        build=lazy("prefrl.pretrain:EntropyExploration"),
+    )

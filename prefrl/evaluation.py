@@ -1,0 +1,176 @@
+"""A policy and an untouched environment in, deterministic episodes and what they say of policy and reward model out."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+from gymnasium import spaces
+from stable_baselines3 import PPO
+
+from prefrl.errors import RunError
+from prefrl.learners.policies import SB3Policy
+from prefrl.rollout.environments import flat_shape, make
+from prefrl.rollout.recording import KEY, RecordedEnv, Track
+from prefrl.runs import read_env
+from prefrl.settings import EnvSettings
+from prefrl.types import Array, EnvInfo, Episode, Evaluation
+
+if TYPE_CHECKING:
+    from prefrl.specs import Policy, Pool, RewardModel
+
+FIRST_SEED = 10_000  # evaluation seeds are FIRST_SEED + i, so that no training seed is among them
+
+
+class Evaluator:
+    """Steps copies of the task in lockstep; nothing but what a policy returns reaches them."""
+
+    def __init__(self, settings: EnvSettings, info: EnvInfo) -> None:
+        self._settings, self._info = settings, info
+        self._envs: list[RecordedEnv] = []
+
+    def episodes(self, policy: Policy, seeds: Sequence[int]) -> list[Episode]:
+        """One whole episode per seed, with deterministic actions."""
+        while len(self._envs) < len(seeds):
+            self._envs.append(RecordedEnv(make(self._settings), self._info))
+        envs = self._envs[: len(seeds)]
+        tracks = [self._begin(env, i, seed) for i, (env, seed) in enumerate(zip(envs, seeds, strict=True))]
+        running = list(range(len(seeds)))
+        latest = [track.rows["obs"][0] for track in tracks]
+        while running:
+            actions = policy.act(np.stack([latest[i] for i in running]))
+            for i, action in zip(list(running), actions, strict=True):
+                obs, _, terminated, truncated, info = envs[i].step(action)
+                latest[i] = self._flat(envs[i], obs)
+                tracks[i].add(latest[i], info[KEY])
+                tracks[i].terminated, tracks[i].truncated = terminated, truncated
+                if "success" in info or "is_success" in info:
+                    tracks[i].success = float(info.get("success", info.get("is_success")))
+                if terminated or truncated:
+                    running.remove(i)
+        self.success = None if any(t.success is None for t in tracks) else tuple(float(t.success or 0) for t in tracks)
+        return [track.view() for track in tracks]
+
+    def _begin(self, env: RecordedEnv, index: int, seed: int) -> Track:
+        obs, info = env.reset(seed=seed)
+        track = Track(f"evaluation/{seed}", self._info.id, index, 0, min(self._info.max_episode_steps or 1000, 10_000))
+        track.reset(self._flat(env, obs), info[KEY]["state"])
+        return track
+
+    def _flat(self, env: RecordedEnv, obs: Any) -> Array:
+        space = env.observation_space
+        if isinstance(space, (spaces.Dict, spaces.Tuple)):
+            return np.asarray(spaces.flatten(space, obs))
+        return np.array(obs).reshape(flat_shape(space))
+
+    def action_space(self) -> spaces.Space[Any]:
+        """Of the task."""
+        if not self._envs:
+            self._envs.append(RecordedEnv(make(self._settings), self._info))
+        return self._envs[0].action_space
+
+    def close(self) -> None:
+        for env in self._envs:
+            env.close()
+        self._envs = []
+
+
+def summarise(
+    episodes: Sequence[Episode],
+    seeds: Sequence[int],
+    success: tuple[float, ...] | None,
+    learned: Sequence[Array],
+    *,
+    step: int,
+    preferences: int,
+    agreement: tuple[float, float],
+) -> Evaluation:
+    """The record of one evaluation; `learned` holds each episode's per-step learned reward."""
+    return Evaluation(
+        step=step,
+        preferences=preferences,
+        seeds=tuple(seeds),
+        true_return=tuple(float(np.sum(episode.true_reward)) for episode in episodes),
+        learned_return=tuple(float(reward.sum()) for reward in learned),
+        length=tuple(len(episode) for episode in episodes),
+        success=success,
+        rank_correlation=agreement[0],
+        accuracy=agreement[1],
+    )
+
+
+def learned_rewards(reward: RewardModel, episodes: Sequence[Episode]) -> list[Array]:
+    """Per-step learned reward of each episode."""
+    values = np.asarray(reward.rewards(episodes)["reward"])
+    return np.split(values, np.cumsum([len(episode) for episode in episodes])[:-1])
+
+
+def paired_returns(
+    pool: Pool, reward: RewardModel, n: int, length: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """(learned, true) returns of `n` random segments of all that was recorded."""
+    segments = [pool.segment(cut) for cut in pool.sample(n, length, rng)]
+    learned = reward.returns(segments).mean(0)
+    return learned, np.array([np.sum(segment.true_reward) for segment in segments])
+
+
+def agreement(learned: Array, true: Array) -> tuple[float, float]:
+    """Spearman's rank correlation, and the share of random pairs ordered as the true return orders them."""
+    correlation = (
+        float(np.corrcoef(_ranks(learned), _ranks(true))[0, 1]) if np.ptp(learned) and np.ptp(true) else float("nan")
+    )
+    half = len(true) // 2
+    differs = true[:half] != true[half : 2 * half]
+    same = (learned[:half] > learned[half : 2 * half]) == (true[:half] > true[half : 2 * half])
+    return correlation, float(same[differs].mean()) if differs.any() else float("nan")
+
+
+def _ranks(values: Array) -> Array:
+    """Ranks with ties averaged."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return np.asarray((ends - (counts - 1) / 2 - 1)[inverse])
+
+
+def evaluate_run(folder: Path, episodes: int) -> Evaluation:
+    """Evaluate the final policy of a finished run again."""
+    plain = (
+        yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        if (folder / "config.yaml").exists()
+        else {}
+    )
+    env = read_env(folder)
+    evaluator = Evaluator(EnvSettings.model_validate(plain["env"]), env)
+    seeds = [FIRST_SEED + i for i in range(episodes)]
+    try:
+        recorded = evaluator.episodes(_final_policy(folder, plain["algo"]["name"]), seeds)
+    finally:
+        evaluator.close()
+    unknown = [np.full(len(episode), np.nan) for episode in recorded]
+    nan = float("nan")
+    return summarise(
+        recorded,
+        seeds,
+        evaluator.success,
+        unknown,
+        step=plain["algo"]["n_timesteps"],
+        preferences=0,
+        agreement=(nan, nan),
+    )
+
+
+def _final_policy(folder: Path, algorithm: str) -> Policy:
+    """The user's own SB3 checkpoint: a zip that unpickles, so only a run folder of one's own is to be given here."""
+    if not (folder / "model.zip").exists():
+        raise RunError(f"{folder}: the run has no final policy (model.zip); it did not end well.")
+    model = {"ppo": PPO}[algorithm].load(folder / "model.zip", device="cpu")
+    statistics = folder / "vecnormalize.pkl"
+    normalize = None
+    if statistics.exists():
+        with statistics.open("rb") as file:
+            normalize = pickle.load(file)  # noqa: S301 - the user's own file, said above
+    return SB3Policy(model, normalize)

@@ -1,0 +1,267 @@
+"""Answers and a loss in, an updated reward model out: the trainer that every scorer shares.
+
+A scorer is anything with raw scores and parameters (a member of an ensemble, a control policy, an LLM). Held-out answers
+are chosen by the hash of their query, so that an answer stays held out for the whole run.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prefrl.losses import Labels, MetricBag, PrefLoss, Scores, collate
+from prefrl.settings import FitSettings
+from prefrl.specs import Augmentation, LabelFilter, RewardModel, Scorer
+from prefrl.types import Array, Item, Preference, Query, RewardFit
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Answers of one kind: `index` (B, K) rows into the item batch, -1 missing; `held_out` (B,) bool."""
+
+    labels: Labels
+    index: Tensor
+    held_out: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """All answers of a data set as tensors over one batch of distinct items."""
+
+    batch: Any  # what the reward model's `collate` made of the items
+    lengths: Tensor  # (N,) steps of each item
+    parts: tuple[Part, ...]
+
+    def __len__(self) -> int:
+        return sum(len(part.index) for part in self.parts)
+
+
+def gather(
+    preferences: Sequence[Preference],
+    queries: Mapping[str, Query],
+    weights: Mapping[str, float],
+    reward: RewardModel,
+    validation: float,
+) -> Answers:
+    """Tensors of the current answers; `weights` are by source, `validation` is the share held out."""
+    place: dict[str, int] = {}
+    items: list[Item] = []
+    for preference in preferences:
+        for item in queries[preference.query_id].items:
+            if item.id not in place:
+                place[item.id] = len(items)
+                items.append(item)
+    batch = reward.collate(items)
+    sizes = [len(queries[p.query_id].items) for p in preferences]
+    parts = []
+    for labels, rows in collate(preferences, sizes, [weights.get(p.source, 1.0) for p in preferences]).values():
+        width = max(sizes[row] for row in rows)
+        index = torch.full((len(rows), width), -1)
+        for b, row in enumerate(rows):
+            ids = [place[item.id] for item in queries[preferences[row].query_id].items]
+            index[b, : len(ids)] = torch.tensor(ids)
+        held_out = torch.tensor([share_of(preferences[row].query_id) < validation for row in rows])
+        device = batch.mask.device
+        parts.append(Part(labels.to(device), index.to(device), held_out))
+    return Answers(batch, batch.lengths, tuple(parts))
+
+
+def share_of(query_id: str) -> float:
+    """A number in [0, 1) that depends on the query alone."""
+    return int(query_id[:8], 16) / 2**32
+
+
+class Trainer:
+    """Fits the members of a reward model; optimisers live as long as the run."""
+
+    def __init__(
+        self,
+        reward: RewardModel,
+        loss: PrefLoss,
+        settings: FitSettings,
+        augment: Sequence[Augmentation],
+        filters: Sequence[LabelFilter],
+        seed: int,
+    ) -> None:
+        self._reward, self._loss, self._settings = reward, loss, settings
+        self._augment, self._filters = augment, filters
+        self._generator = torch.Generator().manual_seed(seed)
+        self._optimizers = self._fresh_optimizers()
+
+    def _fresh_optimizers(self) -> list[torch.optim.Optimizer]:
+        options = {"lr": self._settings.learning_rate, "weight_decay": self._settings.weight_decay}
+        shared = list(self._loss.parameters())
+        return [torch.optim.AdamW([*member.parameters(), *shared], **options) for member in self._reward.scorers()]
+
+    def fit(self, answers: Answers, round: int, step: int) -> RewardFit:
+        """Update every member, then the model's output statistics."""
+        started = time.perf_counter()
+        if self._settings.reset:
+            self._reward.reset()
+            self._optimizers = self._fresh_optimizers()
+        answers = self._filtered(answers)
+        epochs = [
+            self._fit_member(member, optimizer, answers)
+            for member, optimizer in zip(self._reward.scorers(), self._optimizers, strict=True)
+        ]
+        self._reward.fitted()
+        train, held_out = self.measure(answers, held_out=False), self.measure(answers, held_out=True)
+        return RewardFit(
+            round=round,
+            step=step,
+            preferences=len(answers),
+            epochs=float(np.mean(epochs)) if epochs else 0.0,
+            loss=train.get("loss", math.nan),
+            accuracy=train.get("acc", math.nan),
+            val_accuracy=held_out.get("acc", math.nan),
+            seconds=time.perf_counter() - started,
+            version=self._reward.version,
+            metrics={**train, **{f"val_{name}": value for name, value in held_out.items()}},
+        )
+
+    def _fit_member(self, member: Scorer, optimizer: torch.optim.Optimizer, answers: Answers) -> int:
+        """Epochs taken until the answers are explained, the held-out loss stops falling, or the limits are reached."""
+        settings = self._settings
+        updates, best, stale = 0, math.inf, 0
+        for epoch in range(1, settings.epochs + 1):
+            metrics = MetricBag()
+            for part, rows in self._batches(answers):
+                out = self._loss(self._scores(member, answers, part, rows, training=True), part.labels.take(rows))
+                optimizer.zero_grad(set_to_none=True)
+                out.loss.backward()
+                if settings.max_grad_norm is not None:
+                    torch.nn.utils.clip_grad_norm_(list(member.parameters()), settings.max_grad_norm)
+                optimizer.step()
+                metrics.merge(out.metrics)
+                updates += 1
+                if updates == settings.updates:
+                    return epoch
+            if metrics.means().get("acc", 0.0) >= settings.stop_accuracy:
+                return epoch
+            if settings.patience is not None:
+                held_out = self._measure([member], answers, held_out=True).get("loss", -math.inf)
+                best, stale = (held_out, 0) if held_out < best else (best, stale + 1)
+                if stale >= settings.patience:
+                    return epoch
+        return settings.epochs
+
+    def _batches(self, answers: Answers) -> list[tuple[Part, Tensor]]:
+        """Shuffled minibatches of training rows; each is of one kind of answer."""
+        batches = []
+        for part in answers.parts:
+            rows = torch.nonzero(~part.held_out).squeeze(-1)
+            order = rows[torch.randperm(len(rows), generator=self._generator)]
+            batches += [(part, chunk) for chunk in order.split(self._settings.batch_size) if len(chunk)]
+        if len(answers.parts) > 1:
+            batches = [batches[i] for i in torch.randperm(len(batches), generator=self._generator).tolist()]
+        return batches
+
+    def _scores(self, member: Scorer, answers: Answers, part: Part, rows: Tensor, *, training: bool) -> Scores:
+        """Scores of queries `rows`; in training over augmented windows and, if so set, a sample of their steps."""
+        index = part.index[rows]
+        length = torch.where(index >= 0, answers.lengths[index.clamp(min=0)], 1)
+        start = torch.zeros_like(length)
+        for augmentation in self._augment if training else ():
+            offset, length = augmentation.windows(length, self._generator)
+            start = start + offset
+        steps, scale = self._steps(start, length, self._settings.steps if training else None)
+        return member.score(answers.batch, index, steps, scale)
+
+    def _steps(self, start: Tensor, length: Tensor, sample: int | None) -> tuple[Tensor, Tensor]:
+        """(B, K, L) steps, -1 for none, and the (B, K) factor by which their sum estimates the sum over the window."""
+        longest = int(length.max())
+        if sample is None or sample >= longest:
+            offsets = torch.arange(longest, device=length.device).expand(*length.shape, longest)
+            scale = torch.ones(length.shape, device=length.device)
+        else:  # one step from each of `sample` equal parts of the window: spread like the window, at a random phase
+            part = torch.rand((*length.shape, sample), generator=self._generator).to(length.device)
+            parts = (torch.arange(sample, device=length.device) + part) / sample
+            offsets = (parts * length.unsqueeze(-1)).long().minimum(length.unsqueeze(-1) - 1)
+            scale = length / sample
+        return torch.where(offsets < length.unsqueeze(-1), start.unsqueeze(-1) + offsets, -1), scale
+
+    def _filtered(self, answers: Answers) -> Answers:
+        """Labels after the run's filters, which see every member's current scores."""
+        parts = []
+        for part in answers.parts:
+            labels = part.labels
+            if self._filters:
+                rows = torch.arange(len(part.index))
+                with torch.no_grad():
+                    each = [self._scores(m, answers, part, rows, training=False).s for m in self._reward.scorers()]
+                for label_filter in self._filters:
+                    labels = label_filter.apply(labels, torch.stack(each), self._loss)
+            parts.append(Part(labels, part.index, part.held_out))
+        return Answers(answers.batch, answers.lengths, tuple(parts))
+
+    def measure(self, answers: Answers, *, held_out: bool) -> dict[str, float]:
+        """Loss and metrics of the mean over members on held-out or training answers; empty if there are none."""
+        return self._measure(self._reward.scorers(), answers, held_out=held_out)
+
+    @torch.no_grad()
+    def _measure(self, members: Sequence[Scorer], answers: Answers, *, held_out: bool) -> dict[str, float]:
+        metrics = MetricBag()
+        for part in answers.parts:
+            rows = torch.nonzero(part.held_out if held_out else ~part.held_out).squeeze(-1)
+            for chunk in rows.split(256):
+                if len(chunk) and members:
+                    scores = self._mean_scores(members, answers, part, chunk)
+                    out = self._loss(scores, part.labels.take(chunk))
+                    metrics.merge(out.metrics)
+                    metrics.add("loss", float(out.loss) * len(chunk), len(chunk))
+        return metrics.means()
+
+    def _mean_scores(self, members: Sequence[Scorer], answers: Answers, part: Part, rows: Tensor) -> Scores:
+        each = [self._scores(member, answers, part, rows, training=False) for member in members]
+        return Scores(s=torch.stack([scores.s for scores in each]).mean(0), mask=each[0].mask, aux=each[0].aux)
+
+    @torch.no_grad()
+    def calibration(self, answers: Answers, bins: int = 10) -> Mapping[str, Any]:
+        """Held-out reliability: {"bins": [[mean predicted P, observed share, n], ...], "ece", "n"}."""
+        predicted, target = [], []
+        for part in answers.parts:
+            rows = torch.nonzero(part.held_out).squeeze(-1)
+            if len(rows) and self._reward.scorers():
+                scores = self._mean_scores(self._reward.scorers(), answers, part, rows)
+                known = self._loss.probabilities(scores, part.labels.take(rows))
+                if known is not None:
+                    predicted.append(known[0].cpu().numpy())
+                    target.append(known[1].cpu().numpy())
+        return (
+            _reliability(np.concatenate(predicted), np.concatenate(target), bins)
+            if predicted
+            else _reliability(np.empty(0), np.empty(0), bins)
+        )
+
+    def state_dict(self) -> Mapping[str, Any]:
+        return {
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "generator": self._generator.get_state(),
+            "loss": self._loss.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self._generator.set_state(state["generator"])
+        self._loss.load_state_dict(state["loss"])
+
+
+def _reliability(predicted: Array, target: Array, bins: int) -> dict[str, Any]:
+    """Equal-width bins of the predicted probability against the observed share."""
+    place = np.minimum((predicted * bins).astype(int), bins - 1)
+    rows = [
+        [float(predicted[place == b].mean()), float(target[place == b].mean()), int((place == b).sum())]
+        for b in range(bins)
+        if (place == b).any()
+    ]
+    n = len(predicted)
+    ece = sum(abs(p - q) * count for p, q, count in rows) / n if n else math.nan
+    return {"bins": rows, "ece": ece, "n": n}

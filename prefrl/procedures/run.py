@@ -1,0 +1,409 @@
+"""One run: settings and a host in, a run folder out. It is the `RunContext` that procedures are given."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from prefrl import config
+from prefrl.errors import ConfigError
+from prefrl.evaluation import FIRST_SEED, Evaluator, agreement, learned_rewards, paired_returns, summarise
+from prefrl.fit import Answers, Trainer, gather
+from prefrl.learners.policies import RandomPolicy
+from prefrl.losses import build_loss
+from prefrl.options import Options
+from prefrl.plugins import PluginHost
+from prefrl.progress import Progress
+from prefrl.queries.proposals import select
+from prefrl.relabel import Relabeller
+from prefrl.rendering import render_clips
+from prefrl.rollout.environments import make
+from prefrl.rollout.recording import RecordingVecEnv
+from prefrl.rollout.vectorised import information, record
+from prefrl.runs import RunFolder, manifest
+from prefrl.segments import SegmentPool
+from prefrl.settings import RunSettings
+from prefrl.sources.panel import Panel, Seat, seat
+from prefrl.specs import (
+    AskContext,
+    BuildContext,
+    Learner,
+    LearnerContext,
+    Needs,
+    Policy,
+    RewardModel,
+    RunSummary,
+    named_rng,
+)
+from prefrl.store import DataSet, open_store
+from prefrl.timing import Clock
+from prefrl.types import EnvInfo, Episode, Evaluation, Preference, Query, RewardFit, Segment
+
+AGREEMENT_SEGMENTS = 400  # segments on which learned and true return are compared at each evaluation
+OBSERVED_STEPS = 10_000  # recent steps that set the reward model's input and output statistics
+
+
+class Run:
+    """Everything one run holds. What lives across steps has a state, what happens is written to the run folder."""
+
+    def __init__(self, settings: RunSettings, host: PluginHost, folder: Path | None, command: str) -> None:
+        torch.set_num_threads(1)  # small networks: more threads only wait for one another
+        self.settings, self._host = settings, host
+        self.env: EnvInfo = information(settings.env)
+        self.clock = Clock()
+        wanted = folder or Path("runs") / settings.run.name
+        self._store = open_store(settings.store.url, wanted.parent)
+        self.name, path = self._free_name(wanted, given=folder is not None)
+        self._folder = RunFolder.create(path)
+        self.data: DataSet = self._store.data_set(settings.store.data_set or self.name, self.env)
+        self._folder.replace("config.yaml", config.dump(settings))
+        self._folder.replace("command.txt", command + "\n")
+        plugins = [{"name": r.name, "distribution": r.distribution, "version": r.version} for r in host.records]
+        self._manifest = manifest(settings, self.env, self.name, plugins)
+        self._folder.replace_json("manifest.json", self._manifest)
+
+        self._queries: dict[str, Query] = {}
+        self._cursor = 0
+        self._current: dict[tuple[str, str, str], Preference] = {}
+        self._answers: Answers | None = None
+        self._fits = self._checkpoints = 0
+        self._last: Evaluation | None = None
+        self._build()
+
+    def _free_name(self, wanted: Path, *, given: bool) -> tuple[str, Path]:
+        """The wanted name, or with a number behind it where a run or a data set already has it."""
+        taken = {summary.name for summary in self._store.data_sets()}
+        own = self.settings.store.data_set is None
+        if given:
+            return wanted.name, wanted
+        name, n = wanted.name, 1
+        while (wanted.parent / name).exists() or (own and name in taken):
+            n += 1
+            name = f"{wanted.name}-{n}"
+        return name, wanted.parent / name
+
+    def _build(self) -> None:
+        settings, seed = self.settings, self.settings.run.seed
+        spec = self._host.spec("reward_models", settings.reward.model)
+        self._trained = spec.trained
+        self._reward_needs = spec.needs_of(settings.reward.options)
+        self.reward: RewardModel = spec.build(settings.reward.options, self.build_context("reward"))
+        self._selector = self._spec_build("selectors", settings.queries.selector, settings.queries.options, "queries")
+        loss = build_loss(
+            [(term.coef, term.name, term.options) for term in settings.reward.loss], self._host.specs("losses")
+        )
+        self._trainer = Trainer(
+            self.reward,
+            loss,
+            settings.reward.fit,
+            [self._spec_build("augmentations", a.name, a.options, "augment") for a in settings.reward.augment],
+            [self._spec_build("label_filters", f.name, f.options, "filters") for f in settings.reward.filters],
+            seed=int(self.rng("fit").integers(2**62)),
+        )
+        self._panel = Panel([self._seat(name) for name in settings.sources], self.data, self.env)
+        keep = settings.queries.window
+        self._venv = record(settings.env, self.env, seed=seed, name=self.name, keep=keep and max(keep, OBSERVED_STEPS))
+        self._relabel = self._relabeller(self.reward, self._reward_needs, self._venv)
+        self._evaluator = Evaluator(settings.env, self.env)
+        self._progress = Progress(self.name, settings.algo.n_timesteps, settings.feedback.total if self.asks else 0)
+        self._learner: Learner | None = None
+        if self._trained and not self.asks and not self.data.current():
+            raise ConfigError(
+                f"sources: reward.model '{settings.reward.model}' learns from answers, but there is no source and data set "
+                f"'{self.data.name}' holds none; add a source, e.g. `sources: {{oracle: {{}}}}`."
+            )
+
+    def _relabeller(self, reward: RewardModel, needs: Needs, venv: RecordingVecEnv) -> Relabeller:
+        bonus = self.settings.relabel.bonus
+        return Relabeller(
+            reward,
+            needs,
+            venv.recording,
+            gamma=getattr(self.settings.algo.options, "gamma", 0.99),
+            scale=self.settings.relabel.scale,
+            bonus=self._spec_build("bonuses", bonus.name, bonus.options, "bonus") if bonus else None,
+            clock=self.clock,
+        )
+
+    def _seat(self, name: str) -> Seat:
+        settings = self.settings.sources[name]
+        kind = {1: "binary", 2: "pair"}.get(self.settings.feedback.items, "ranking")
+        spec = self._host.spec("sources", settings.use or name)
+        return seat(name, spec, settings, self.build_context(f"sources.{name}"), kind)
+
+    def _spec_build(self, kind: str, name: str, options: Options, key: str) -> Any:
+        return self._host.spec(kind, name).build(options, self.build_context(key))
+
+    def build_context(self, name: str) -> BuildContext:
+        return BuildContext(
+            run=self.name,
+            name=name,
+            seed=self.settings.run.seed,
+            env=self.env,
+            device=self.device,
+            folder=self._folder.path,
+            make_env=lambda: make(self.settings.env),
+        )
+
+    # --- what a procedure sees -------------------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        return self._folder.path
+
+    @property
+    def device(self) -> str:
+        wanted = self.settings.run.device
+        return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
+
+    @property
+    def step(self) -> int:
+        return self._venv.recording.steps
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is a model to fit and somebody to ask."""
+        return self._trained and len(self.settings.sources) > 0
+
+    @property
+    def pool(self) -> SegmentPool:
+        recording = self._venv.recording
+        return SegmentPool([track.view() for track in recording.tracks], recording.steps, recording.n_envs)
+
+    def rng(self, *path: str | int) -> np.random.Generator:
+        return named_rng(self.settings.run.seed, *path)
+
+    def learner(self, seed: int | None = None) -> Learner:
+        if self._learner is None:
+            seed = self.settings.run.seed if seed is None else seed
+            total = self.settings.algo.n_timesteps
+            self._learner = self._new_learner(self._venv, self._relabel, seed, total, self._folder.path)
+        return self._learner
+
+    def _new_learner(self, venv: RecordingVecEnv, relabel: Relabeller, seed: int, steps: int, folder: Path) -> Learner:
+        algo = self.settings.algo
+        context = LearnerContext(
+            env=venv,
+            relabel=relabel,
+            seed=seed,
+            device="cpu" if self.settings.run.device == "auto" else self.device,
+            total_steps=steps,
+            normalize=algo.normalize,
+            folder=folder,
+            clock=self.clock,
+            tick=self._progress.step,
+        )
+        learner: Learner = self._host.spec("learners", algo.name).build(algo.options, context)
+        return learner
+
+    def pretrain(self) -> None:
+        settings = self.settings.pretrain
+        if settings is not None and settings.steps:
+            pretrainer = self._host.spec("pretrainers", settings.name).build(settings.options)
+            with self.clock.phase("collect"):
+                pretrainer.run(self, settings.steps)
+
+    @contextmanager
+    def rewarded_by(self, reward: RewardModel) -> Iterator[None]:
+        with self._relabel.using(reward):
+            yield
+
+    def select(self, n: int, round: int) -> Sequence[Query]:
+        with self.clock.phase("ask"):
+            self.reward.observe(self._recent())
+            return select(
+                self.pool, self._selector, self.reward, n,
+                run=self.name, round=round, feedback=self.settings.feedback, queries=self.settings.queries,
+                rng=self.rng("select", round),
+            )  # fmt: skip
+
+    def ask(self, queries: Sequence[Query], round: int) -> Sequence[Preference]:
+        with self.clock.phase("ask"):
+            for query in queries:
+                self._queries[query.id] = query
+                self._folder.append("run_log.jsonl", {"query": query.id, "step": self.step})
+            answers = self._panel.ask(queries, lambda seat: self._ask_context(seat, round))
+        self._host.emit("preferences", self, answers)
+        return answers
+
+    def _ask_context(self, seat: Seat, round: int) -> AskContext:
+        policy = self._learner.policy if self._learner is not None and "policy" in seat.needs else None
+        pool = self.pool if "pool" in seat.needs else None
+        return AskContext(self.step, round, self.rng("sources", seat.name, round), policy, pool)
+
+    def fit(self, round: int) -> RewardFit | None:
+        if not self._trained:
+            return None
+        with self.clock.phase("fit"):
+            self._read_answers()
+            preferences = list(self._current.values())
+            if not any(p.outcome == "answered" for p in preferences):
+                return None
+            if self.step:
+                self.reward.observe(self._recent())
+            missing = {p.query_id for p in preferences} - self._queries.keys()
+            self._queries |= self.data.queries(sorted(missing)) if missing else {}
+            self._answers = gather(
+                preferences, self._queries, self._panel.weights, self.reward, self.settings.reward.fit.validation
+            )
+            fit = self._trainer.fit(self._answers, round, self.step)
+        self._fits += 1
+        self._folder.append("fits.jsonl", fit)
+        self._progress.labels(len(preferences), fit.accuracy)
+        self.log({
+            "reward_model/loss": fit.loss,
+            "reward_model/accuracy": fit.accuracy,
+            "reward_model/val_accuracy": fit.val_accuracy,
+            "pref/n_labels": len(preferences),
+            "pref/n_skipped": sum(p.outcome == "skip" for p in preferences),
+        })  # fmt: skip
+        self._host.emit("reward_trained", self, fit)
+        return fit
+
+    def _read_answers(self) -> None:
+        """What came into the data set since the last look, late answers included, in the order of their positions."""
+        for position, preference in self.data.preferences(after=self._cursor):
+            self._cursor = position
+            self._current[preference.query_id, preference.source, preference.annotator] = preference
+            line = {"preference": preference.id, "revision": preference.revision, "fit": self._fits}
+            self._folder.append("run_log.jsonl", {**line, "step": self.step, "position": position})
+
+    def _recent(self) -> Sequence[Episode]:
+        """Views of about the last OBSERVED_STEPS steps."""
+        oldest = self.step - OBSERVED_STEPS
+        stride = self._venv.recording.n_envs
+        parts = []
+        for track in self._venv.recording.tracks:
+            first = max(0, -((track.begin - oldest) // stride))
+            if first < track.length:
+                parts.append(track.view(first))
+        return parts
+
+    def collect(self, policy: Policy, episodes: int, seed: int) -> Sequence[Episode]:
+        return self._evaluator.episodes(policy, [seed + i for i in range(episodes)])
+
+    def evaluate(self, policy: Policy, final: bool = False) -> Evaluation:
+        settings = self.settings.evaluate
+        with self.clock.phase("evaluate"):
+            if self._last is None:
+                self._evaluate_random()
+            evaluation = self._evaluation(policy, settings.final_episodes if final else settings.episodes)
+        self._folder.append("evaluations.jsonl", evaluation)
+        values = {"eval/mean_reward": evaluation.mean_return, "eval/mean_ep_length": float(np.mean(evaluation.length))}
+        if evaluation.success is not None:
+            values["eval/success_rate"] = float(np.mean(evaluation.success))
+        self.log(values)
+        self._progress.evaluated(evaluation)
+        self._host.emit("policy_evaluated", self, evaluation)
+        return evaluation
+
+    def _evaluate_random(self) -> None:
+        n = self.settings.evaluate.final_episodes
+        self._folder.replace_json("random.json", self._evaluation(RandomPolicy(self._evaluator.action_space(), 0), n))
+
+    def _evaluation(self, policy: Policy, n: int) -> Evaluation:
+        seeds = [FIRST_SEED + i for i in range(n)]
+        episodes = self._evaluator.episodes(policy, seeds)
+        learned = learned_rewards(self.reward, episodes)
+        compared = (float("nan"), float("nan"))
+        if self._trained and self.reward.version and self.step:
+            segment = self.settings.feedback.segment
+            returns = paired_returns(
+                self.pool, self.reward, AGREEMENT_SEGMENTS, segment, self.rng("agreement", self.step)
+            )
+            self._folder.replace_arrays("correlation.npz", {"learned": returns[0], "true": returns[1]})
+            compared = agreement(*returns)
+        evaluation = summarise(
+            episodes, seeds, self._evaluator.success, learned,
+            step=self.step, preferences=len(self._current), agreement=compared,
+        )  # fmt: skip
+        if not isinstance(policy, RandomPolicy):
+            self._last = evaluation
+            self._save_clip(episodes[0], learned[0])
+        return evaluation
+
+    def _save_clip(self, episode: Episode, learned: np.ndarray[Any, Any]) -> None:
+        """Episodes of start, middle and end."""
+        total = self.settings.algo.n_timesteps
+        label = "start" if self.step == 0 else "middle" if self.step <= total / 2 else "end"
+        self._folder.save_episode(label, episode, learned, self.step)
+
+    def train_policy(self, reward: RewardModel, seed: int, steps: int) -> Policy:
+        folder = self._folder.path / "policies" / f"{reward.version}-{seed}"
+        folder.mkdir(parents=True, exist_ok=True)
+        venv = record(self.settings.env, self.env, seed=seed, name=f"{self.name}-{seed}", keep=OBSERVED_STEPS)
+        learner = self._new_learner(venv, self._relabeller(reward, self._reward_needs, venv), seed, steps, folder)
+        learner.advance(steps)
+        return learner.policy
+
+    def render(self, segments: Sequence[Segment]) -> Sequence[Path]:
+        settings = self.settings.render
+        paths = [Path("videos") / self.name / f"{segment.id}.mp4" for segment in segments]
+        render_clips(segments, paths, env_kwargs=self.settings.env.kwargs, size=settings.size, camera=settings.camera)
+        return paths
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        return map(function, items)
+
+    def checkpoint(self, state: Mapping[str, Any]) -> None:
+        due = self.step // self.settings.checkpoint.every
+        if self._learner is None or due == self._checkpoints:
+            return
+        self._checkpoints = due
+        with self.clock.phase("checkpoint"):
+            folder = self._folder.path / "checkpoints"
+            folder.mkdir(exist_ok=True)
+            self._learner.save(folder / f"rl_model_{self.step}_steps.zip")
+            torch.save(
+                {"reward": self.reward.state_dict(), "procedure": state}, folder / f"reward_model_{self.step}_steps.pt"
+            )
+
+    def execute(self) -> Path:
+        """Run the procedure to its end; however it ends, the folder says so and observers hear of it."""
+        procedure = self._host.spec("procedures", self.settings.procedure.name).build(self.settings.procedure.options)
+        try:
+            procedure.run(self)
+            self._save_results()
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            with suppress(OSError):  # a full disk is likely what ended the run: its own error is the one to report
+                self._end("interrupted" if interrupted else "failed", str(error) or type(error).__name__)
+            raise
+        self._end("ok", "")
+        return self.folder
+
+    def _save_results(self) -> None:
+        assert self._learner is not None
+        self._learner.save(self.folder / "model.zip")
+        torch.save(self.reward.state_dict(), self.folder / "reward_model.pt")
+        if self._answers is not None:
+            self._folder.replace_json("calibration.json", self._trainer.calibration(self._answers))
+        lines = list(self._folder.lines("evaluations.jsonl"))
+        few = min(len(line["true_return"]) for line in lines)
+        self._folder.replace_arrays("evaluations.npz", {
+            "timesteps": np.array([line["step"] for line in lines]),
+            "results": np.array([line["true_return"][:few] for line in lines]),
+            "ep_lengths": np.array([line["length"][:few] for line in lines]),
+        })  # fmt: skip
+
+    def _end(self, status: Literal["ok", "failed", "interrupted"], error: str) -> None:
+        self._progress.close()
+        timing = self.clock.report()
+        summary = RunSummary(status, self.step, len(self._current), self._last, error, timing)
+        self._manifest |= {"status": status, "finished": time.time(), "error": error}
+        self._folder.replace_json("timing.json", timing)
+        self._folder.replace_json("manifest.json", self._manifest)
+        self._host.emit("run_ended", self, summary)
+        self._evaluator.close()
+        self._venv.close()
+        self._store.close()
+
+    def log(self, values: Mapping[str, float]) -> None:
+        if self._learner is not None:
+            self._learner.log(values)

@@ -1,0 +1,1 @@
+"""Reward models: recorded steps in, reward channels out; one file per kind."""

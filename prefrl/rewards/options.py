@@ -1,0 +1,32 @@
+"""Options of the built-in reward models and of how they are trained."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from prefrl.options import Options
+
+
+class EnsembleOptions(Options):
+    """An ensemble of MLPs of (observation, action)."""
+
+    members: int = Field(3, ge=1)
+    hidden: tuple[int, ...] = Field((256, 256, 256), description="width of each hidden layer")
+    activation: Literal["leaky_relu", "relu", "tanh", "silu"] = "leaky_relu"
+    output: Literal["tanh", "linear"] = Field("tanh", description="tanh bounds each step's reward before normalisation")
+    center: bool = Field(False, description="subtract the mean over recent steps; matters where episodes can end early")
+
+
+class EntropyOptions(Options):
+    """State entropy by the distance to the k-th neighbour."""
+
+    neighbours: int = Field(5, ge=1)
+    reference: int = Field(5_000, ge=2, description="states compared against, drawn from all seen")
+
+
+class CropOptions(Options):
+    """Random crops (SURF; Park et al. 2022, 4.2)."""
+
+    steps: int = Field(5, ge=0, description="at most so many steps are cut from each side")

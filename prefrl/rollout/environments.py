@@ -1,0 +1,169 @@
+"""Environment settings in, Gymnasium environments and what is known of them out."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+from gymnasium import spaces
+
+from prefrl.errors import ConfigError, EnvironmentMissing, choices
+from prefrl.settings import EnvSettings
+from prefrl.types import EnvInfo, Factor
+
+STATE_SPEC = mujoco.mjtState.mjSTATE_FULLPHYSICS
+
+
+def make(settings: EnvSettings) -> gym.Env[Any, Any]:
+    """One environment as its author made it, under the run's termination policy; errors name `env.id` or `env.kwargs`."""
+    kwargs = dict(settings.kwargs)
+    if settings.termination == "off":
+        kwargs["terminate_when_unhealthy"] = False
+    try:
+        with warnings.catch_warnings():  # an older version of an id is the user's choice
+            warnings.simplefilter("ignore", DeprecationWarning)
+            env = gym.make(settings.id, **kwargs)
+    except ModuleNotFoundError as error:
+        module = settings.id.partition(":")[0]
+        if error.name == module:
+            raise ConfigError(
+                f"env.id: '{settings.id}' names the module '{module}', which is not installed; "
+                f"install its distribution or use any Gymnasium id."
+            ) from error
+        raise EnvironmentMissing(f"env.id: '{settings.id}' needs the package '{error.name}'; install it.") from error
+    except gym.error.DependencyNotInstalled as error:
+        raise EnvironmentMissing(f"env.id: '{settings.id}' needs more packages: {error}") from error
+    except gym.error.Error as error:
+        known = [name for name in gym.registry if "/" not in name]
+        raise ConfigError(f"env.id: no environment '{settings.id}'. {_nearest(settings.id, known)}") from error
+    except TypeError as error:
+        if settings.termination == "off" and "terminate_when_unhealthy" in str(error):
+            raise ConfigError(
+                f"env.termination: '{settings.id}' cannot switch its terminal states off; use keep or absorb."
+            ) from error
+        raise ConfigError(f"env.kwargs: '{settings.id}' does not accept {sorted(settings.kwargs)}: {error}.") from error
+    return Absorb(env) if settings.termination == "absorb" else env
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    hint = choices(name, known).rpartition(". Did")
+    return (
+        f"Did{hint[2]}" if hint[1] else f"Any of the {len(known)} registered Gymnasium ids works, e.g. HalfCheetah-v5."
+    )
+
+
+class Absorb(gym.Wrapper[Any, Any, Any, Any]):
+    """A terminal state lasts until the time limit: same observation, zero reward, actions without effect.
+
+    Segments then compare a fall by what it costs, not by how short it made the clip.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        limit = env.spec.max_episode_steps if env.spec else None
+        if limit is None:
+            raise ConfigError("env.termination: absorb needs an environment with a time limit; use keep.")
+        self._limit = limit
+        self._steps = 0
+        self._last: tuple[Any, dict[str, Any]] | None = None
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        self._steps, self._last = 0, None
+        return self.env.reset(**kwargs)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        self._steps += 1
+        if self._last is not None:
+            obs, info = self._last
+            return obs, 0.0, False, self._steps >= self._limit, dict(info)
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        if terminated:
+            self._last = (obs, info)
+            return obs, reward, False, truncated or self._steps >= self._limit, info
+        return obs, reward, False, truncated, info
+
+
+def describe(env: gym.Env[Any, Any], env_id: str) -> EnvInfo:
+    """What may be known without stepping: shapes, factors, costs, task text.
+
+    A task says it in ``metadata["prefrl"]``. Otherwise every numeric scalar of its info is a factor, and counts as
+    privileged, because nothing says that it is not a term of the designed reward.
+    """
+    inner = env.unwrapped
+    known: Mapping[str, Any] = inner.metadata.get("prefrl") or {}
+    action = env.action_space
+    discrete = int(action.n) if isinstance(action, spaces.Discrete) else None
+    if discrete is None and not isinstance(action, spaces.Box):
+        raise ConfigError(f"env.id: '{env_id}' has {type(action).__name__} actions; Box and Discrete are supported.")
+    if known:
+        factors = {
+            name: Factor(name, meta.get("unit", ""), bool(meta.get("privileged", True)), meta.get("summary", ""))
+            for name, meta in known.get("factors", {}).items()
+        }
+    else:
+        factors = {name: Factor(name) for name in _scalar_infos(env)}
+    return EnvInfo(
+        id=env_id,
+        obs_shape=flat_shape(env.observation_space),
+        action_shape=() if discrete is not None else tuple(action.shape or ()),
+        discrete_actions=discrete,
+        max_episode_steps=env.spec.max_episode_steps if env.spec else None,
+        dt=_seconds(getattr(inner, "dt", None)),
+        factors=factors,
+        costs=tuple(known.get("costs", {})),
+        task=known.get("task", ""),
+        observations=tuple(known.get("observations", ())),
+        has_states=mujoco_of(env) is not None,
+    )
+
+
+def _seconds(dt: Any) -> float | None:
+    return float(dt) if isinstance(dt, (int, float)) else None
+
+
+def _scalar_infos(env: gym.Env[Any, Any]) -> list[str]:
+    """Names of numeric scalars in the info of one step from a reset."""
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    info = env.step(env.action_space.sample())[4]
+    return [name for name, value in info.items() if _is_scalar(value)]
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, np.bool_, np.number)) and np.ndim(value) == 0
+
+
+def factors_of(info: Mapping[str, Any], names: Mapping[str, Factor]) -> dict[str, float]:
+    """The factors a step's info holds, under `names`; NaN where it holds none."""
+    values = info.get("factors", info)
+    return {name: float(values.get(name, np.nan)) for name in names}
+
+
+def mujoco_of(env: gym.Env[Any, Any]) -> tuple[mujoco.MjModel, mujoco.MjData] | None:
+    """Model and data of a MuJoCo environment, else None."""
+    inner = env.unwrapped
+    model, data = getattr(inner, "model", None), getattr(inner, "data", None)
+    return (model, data) if isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData) else None
+
+
+def flat_shape(space: spaces.Space[Any]) -> tuple[int, ...]:
+    """Shape of one recorded observation: Dict and Tuple spaces are flattened, others kept."""
+    if isinstance(space, (spaces.Dict, spaces.Tuple)):
+        return (int(spaces.flatdim(space)),)
+    if isinstance(space, spaces.Discrete):
+        return (1,)
+    if space.shape is None:
+        raise ConfigError(f"env.id: {type(space).__name__} observations have no fixed shape.")
+    return tuple(space.shape)
+
+
+def import_module_of(env_id: str) -> None:
+    """Import what "module:Id-v0" names, so that Gymnasium knows the id."""
+    module, colon, _ = env_id.partition(":")
+    if colon:
+        importlib.import_module(module)

@@ -1,0 +1,249 @@
+"""Steps of a vectorised environment in, growing episodes out; SB3 is handed reward 0.0.
+
+Three parts, because no one place sees everything: `RecordedEnv` puts MuJoCo state, true reward and factors into info
+before an auto-reset, `RecordingVecEnv` copies raw observations and executed actions and hides the reward, and
+`PolicyOutputs` adds what the policy sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from prefrl.rollout.environments import STATE_SPEC, factors_of, flat_shape, mujoco_of
+from prefrl.types import Array, EnvInfo, Episode
+
+KEY = "prefrl"  # of the record inside an info
+
+
+class RecordedEnv(gym.Wrapper[Any, Any, Any, Any]):
+    """Directly around an environment as made: what only it knows of a step goes into ``info["prefrl"]``."""
+
+    def __init__(self, env: gym.Env[Any, Any], info: EnvInfo) -> None:
+        super().__init__(env)
+        self._info = info
+        self._mujoco = mujoco_of(env)
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        obs, info = self.env.reset(**kwargs)
+        return obs, {**info, KEY: {"state": self._state()}}
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        executed = np.array(action)
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        costs = info.get("costs", {})
+        record = {
+            "state": self._state(),
+            "true_reward": float(reward),
+            "action": executed,
+            "factors": factors_of(info, self._info.factors),
+            "cost": {name: float(costs.get(name, np.nan)) for name in self._info.costs},
+            "terminated": terminated,
+        }
+        return obs, reward, terminated, truncated, {**info, KEY: record}
+
+    def _state(self) -> Array | None:
+        if self._mujoco is None:
+            return None
+        model, data = self._mujoco
+        state = np.empty(mujoco.mj_stateSize(model, STATE_SPEC))
+        mujoco.mj_getState(model, data, state, STATE_SPEC)
+        return state
+
+
+class Track:
+    """One episode while it is recorded: arrays that grow, and views of them."""
+
+    def __init__(self, episode_id: str, env_id: str, env_index: int, begin: int, capacity: int) -> None:
+        self.id, self.env_id, self.env_index, self.begin = episode_id, env_id, env_index, begin
+        self.length = 0
+        self.seen = 0  # steps handed out by `Recording.fresh`
+        self.terminated = self.truncated = False
+        self.success: float | None = None
+        self.rows: dict[str, Array] = {}
+        self._capacity = capacity
+
+    def reset(self, obs: Array, state: Array | None) -> None:
+        """The observation and state it starts from."""
+        self._put("obs", 0, obs)
+        if state is not None:
+            self._put("states", 0, state)
+
+    @property
+    def done(self) -> bool:
+        return self.terminated or self.truncated
+
+    def add(self, obs: Array, record: dict[str, Any]) -> None:
+        """Append one step whose action led to `obs`."""
+        t = self.length
+        self._put("obs", t + 1, obs)
+        self._put("action", t, record["action"])
+        self._put("true_reward", t, record["true_reward"])
+        for name, value in record["factors"].items():
+            self._put(f"factor:{name}", t, value)
+        for name, value in record["cost"].items():
+            self._put(f"cost:{name}", t, value)
+        if record["state"] is not None:
+            self._put("states", t + 1, record["state"])
+        self.length = t + 1
+
+    def add_policy(self, action: Array, log_prob: float | None) -> None:
+        """What the policy sampled for the step added last."""
+        self._put("policy_action", self.length - 1, action)
+        if log_prob is not None:
+            self._put("log_prob", self.length - 1, log_prob)
+
+    def _put(self, name: str, row: int, value: Any) -> None:
+        array = self.rows.get(name)
+        if array is None:
+            value = np.asarray(value)
+            array = self.rows[name] = np.full(
+                (self._capacity + 1, *value.shape), np.nan if value.dtype.kind == "f" else 0, value.dtype
+            )
+        elif row >= len(array):
+            array = self.rows[name] = np.concatenate([array, np.zeros_like(array)])
+        array[row] = value
+
+    def view(self, start: int = 0, stop: int | None = None) -> Episode:
+        """Steps [start, stop) as an Episode of views: nothing is copied, later steps do not change it."""
+        stop = self.length if stop is None else stop
+        rows = self.rows
+
+        def channels(prefix: str) -> dict[str, Array]:
+            return {name.removeprefix(prefix): a[start:stop] for name, a in rows.items() if name.startswith(prefix)}
+
+        at_end = stop == self.length
+        return Episode(
+            id=self.id,
+            obs=rows["obs"][start : stop + 1],
+            action=rows["action"][start:stop] if self.length else np.empty((0,)),
+            true_reward=rows["true_reward"][start:stop] if self.length else None,
+            policy_action=rows["policy_action"][start:stop] if "policy_action" in rows else None,
+            log_prob=rows["log_prob"][start:stop] if "log_prob" in rows else None,
+            cost=channels("cost:"),
+            factors=channels("factor:"),
+            states=rows["states"][start : stop + 1] if "states" in rows else None,
+            terminated=self.terminated and at_end,
+            truncated=self.truncated and at_end,
+            begin=self.begin,
+            env_id=self.env_id,
+        )
+
+
+class Recording:
+    """All episodes of one vectorised environment, oldest first; `keep` bounds how many recent steps are held."""
+
+    def __init__(self, name: str, env: EnvInfo, n_envs: int, keep: int | None = None) -> None:
+        self.name, self.env, self.n_envs, self.keep = name, env, n_envs, keep
+        self.steps = 0
+        self.tracks: list[Track] = []
+        self.current: list[Track] = []  # one per environment
+        self.stepped: list[Track] = []  # those the last step went to
+        self._begun = 0
+
+    def begin(self, index: int, obs: Array, state: Array | None) -> None:
+        """Environment `index` was reset to `obs`."""
+        capacity = min(self.env.max_episode_steps or 1000, 10_000)
+        track = Track(f"{self.name}/{self._begun}", self.env.id, index, self.steps, capacity)
+        track.reset(obs, state)
+        self._begun += 1
+        self.tracks.append(track)
+        self.current[index : index + 1] = [track]
+
+    def add(self, obs: Sequence[Array], records: Sequence[dict[str, Any]]) -> None:
+        """One step of every environment; `obs` are what the actions led to, terminal ones included."""
+        for track, ob, record in zip(self.current, obs, records, strict=True):
+            track.add(ob, record)
+        self.stepped = list(self.current)
+        self.steps += self.n_envs
+
+    def interrupt(self) -> None:
+        """All environments are about to be reset: what was in progress ends here."""
+        for track in self.current:
+            track.truncated = True
+        self.tracks = [track for track in self.tracks if track.length]
+        self.current = []
+
+    def fresh(self) -> Iterator[tuple[int, Episode]]:
+        """(environment, steps not handed out before), in order of time within each environment."""
+        for track in self.tracks:
+            if track.seen < track.length:
+                yield track.env_index, track.view(track.seen)
+                track.seen = track.length
+        self._prune()
+
+    def _prune(self) -> None:
+        """Forget episodes that ended before the last `keep` steps."""
+        if self.keep is not None:
+            oldest = self.steps - self.keep
+            self.tracks = [t for t in self.tracks if not t.done or t.begin + t.length * self.n_envs > oldest]
+
+
+class RecordingVecEnv(VecEnvWrapper):
+    """Directly on the VecEnv and inside VecNormalize: copies what really happened and hands SB3 reward 0.0."""
+
+    def __init__(self, venv: VecEnv, recording: Recording) -> None:
+        super().__init__(venv)
+        self.recording = recording
+        self._flatten = isinstance(venv.observation_space, (spaces.Dict, spaces.Tuple))
+
+    def reset(self) -> VecEnvObs:
+        self.recording.interrupt()
+        obs = self.venv.reset()
+        for i, row in enumerate(self._raw(obs)):
+            self.recording.begin(i, row, self.venv.reset_infos[i][KEY]["state"])
+        return obs
+
+    def step_wait(self) -> VecEnvStepReturn:
+        obs, _, dones, infos = self.venv.step_wait()
+        raw = self._raw(obs)
+        led_to = [self._one(infos[i]["terminal_observation"]) if done else raw[i] for i, done in enumerate(dones)]
+        self.recording.add(led_to, [info[KEY] for info in infos])
+        for i in np.flatnonzero(dones).tolist():
+            track = self.recording.current[i]
+            track.terminated = bool(infos[i][KEY]["terminated"])
+            track.truncated = not track.terminated
+            self.recording.begin(i, raw[i], self.venv.reset_infos[i][KEY]["state"])
+        public = [{name: value for name, value in info.items() if name != KEY} for info in infos]
+        return obs, np.zeros(self.num_envs, np.float32), dones, public
+
+    def _raw(self, obs: VecEnvObs) -> Sequence[Array]:
+        """One recorded observation per environment."""
+        if not self._flatten:
+            return list(np.asarray(obs).reshape(self.num_envs, *flat_shape(self.venv.observation_space)))
+        rows = (
+            {key: values[i] for key, values in obs.items()} if isinstance(obs, dict) else tuple(part[i] for part in obs)
+            for i in range(self.num_envs)
+        )
+        return [self._one(row) for row in rows]
+
+    def _one(self, obs: Any) -> Array:
+        """A copy: VecNormalize later overwrites terminal observations in place."""
+        if self._flatten:
+            return np.asarray(spaces.flatten(self.venv.observation_space, obs))
+        return np.array(obs).reshape(flat_shape(self.venv.observation_space))
+
+
+class PolicyOutputs(BaseCallback):
+    """Adds to the step recorded last what the policy sampled for it: PPO's unclipped action and its log-probability."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__()
+        self.recording = recording
+
+    def _on_step(self) -> bool:
+        actions = self.locals.get("actions") if "buffer_actions" not in self.locals else self.locals["buffer_actions"]
+        log_probs = self.locals.get("log_probs")
+        if actions is not None:
+            logs = None if log_probs is None else log_probs.cpu().numpy()
+            for i, track in enumerate(self.recording.stepped):
+                track.add_policy(actions[i], None if logs is None else logs[i])
+        return True

@@ -1,0 +1,140 @@
+"""The run folder: what a run writes while it runs, append-only or replaced atomically, and how it is read back."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, is_dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prefrl.errors import ConfigError, DataError, RunError
+from prefrl.settings import RunSettings
+from prefrl.types import Array, EnvInfo, Episode, Factor, content_hash
+
+VERSIONED = ("prefrl", "torch", "numpy", "mujoco", "gymnasium", "stable-baselines3")
+
+
+class RunFolder:
+    """One run's files. Every write either is a whole line or replaces a whole file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @staticmethod
+    def create(path: Path) -> RunFolder:
+        """A new folder; one that holds a run already is refused, nothing is overwritten."""
+        if (path / "manifest.json").exists():
+            raise ConfigError(f"run folder {path}: it holds a run already; choose another --run or run.name.")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"run folder {path}: cannot be written ({error.strerror}); choose another with --run."
+            ) from error
+        return RunFolder(path)
+
+    def append(self, name: str, record: Any) -> None:
+        """One JSON line."""
+        value = asdict(record) if is_dataclass(record) and not isinstance(record, type) else record
+        with (self.path / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(value) + "\n")
+
+    def replace(self, name: str, text: str) -> None:
+        """Write a whole file, or leave the old one."""
+        draft = self.path / f".{name}.tmp"
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, self.path / name)
+
+    def replace_json(self, name: str, value: Any) -> None:
+        plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        self.replace(name, json.dumps(plain, indent=1))
+
+    def replace_arrays(self, name: str, arrays: Mapping[str, Array]) -> None:
+        """A compressed npz."""
+        target = self.path / name
+        target.parent.mkdir(exist_ok=True)
+        draft = target.with_name(f".{target.name}")
+        with draft.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        os.replace(draft, target)
+
+    def save_episode(self, label: str, episode: Episode, learned: Array, step: int) -> None:
+        """One deterministic episode, for the report's clips."""
+        arrays = {
+            "obs": episode.obs, "action": episode.action, "true_reward": episode.true_reward,
+            "learned_reward": learned, "step": np.array(step), "states": episode.states,
+        }  # fmt: skip
+        self.replace_arrays(f"episodes/{label}.npz", {name: a for name, a in arrays.items() if a is not None})
+
+    def lines(self, name: str) -> Iterator[dict[str, Any]]:
+        """The JSON lines of a file; none if it does not exist."""
+        path = self.path / name
+        if path.exists():
+            with path.open(encoding="utf-8") as file:
+                yield from (json.loads(line) for line in file)
+
+
+def manifest(settings: RunSettings, env: EnvInfo, name: str, plugins: list[dict[str, str]]) -> dict[str, Any]:
+    """What a run was: versions, machine, environment, and the key that comparable arms share."""
+    versions = {"python": platform.python_version(), **{package: metadata.version(package) for package in VERSIONED}}
+    return {
+        "run": name,
+        "status": "running",
+        "seed": settings.run.seed,
+        "started": time.time(),
+        "finished": None,
+        "versions": {package.replace("-", "_"): version for package, version in versions.items()},
+        "machine": {
+            "system": platform.platform(), "processor": _processor(), "cores": os.cpu_count(), "gpu": _gpu(),
+        },
+        "env": asdict(env),
+        "arm_key": arm_key(settings),
+        "plugins": plugins,
+    }  # fmt: skip
+
+
+def arm_key(settings: RunSettings) -> str:
+    """Equal for runs whose policies may be compared: same task, learner, steps and evaluation; seeds may differ."""
+    parts = [settings.env, settings.algo, settings.evaluate]
+    return content_hash(*[part.model_dump_json().encode() for part in parts])[:16]
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _gpu() -> str:
+    torch = sys.modules.get("torch")
+    return torch.cuda.get_device_name(0) if torch is not None and torch.cuda.is_available() else ""
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Of a run folder; DataError says that it is none."""
+    path = folder / "manifest.json"
+    if not path.exists():
+        raise ConfigError(f"{folder}: no run is there (no manifest.json); give a folder under runs/.")
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise DataError(f"{path}: is damaged ({error}).") from error
+
+
+def read_env(folder: Path) -> EnvInfo:
+    """What the run knew of its environment."""
+    known = read_manifest(folder)["env"]
+    factors = {name: Factor(**factor) for name, factor in known["factors"].items()}
+    tuples = {key: tuple(known[key]) for key in ("obs_shape", "action_shape", "costs", "observations")}
+    return EnvInfo(**{**known, "factors": factors, **tuples})

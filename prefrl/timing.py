@@ -1,0 +1,38 @@
+"""Phases of a run in, seconds per phase out."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Clock:
+    """Wall-clock by phase; time spent in a phase inside another is not counted twice."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._started = time.perf_counter()
+        self._inner: list[float] = []  # seconds of the phases nested in each open one
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count what happens inside as `name`."""
+        begun = time.perf_counter()
+        self._inner.append(0.0)
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - begun
+            self.seconds[name] += spent - self._inner.pop()
+            if self._inner:
+                self._inner[-1] += spent
+
+    def elapsed(self) -> float:
+        """Seconds since the clock was made."""
+        return time.perf_counter() - self._started
+
+    def report(self) -> dict[str, float]:
+        """Seconds by phase, and "total"."""
+        return {"total": round(self.elapsed(), 3), **{name: round(s, 3) for name, s in sorted(self.seconds.items())}}
