@@ -22,6 +22,7 @@ from prefrl import hookspecs
 from prefrl.doors import BLOCKING, BUILT_IN, Found, PluginRecord, built_in, files, installed, module
 from prefrl.errors import BrokenPlugin, DuplicateName, PluginError, choices
 from prefrl.options import Options
+from prefrl.settings import Chosen
 from prefrl.specs import (
     API_VERSION,
     AugmentationSpec,
@@ -59,6 +60,10 @@ KINDS: Mapping[str, tuple[type[Spec], str]] = MappingProxyType(
         "replay_samplers": (ReplaySamplerSpec, "replay sampler"),
     }
 )
+
+# keys of the YAML sections in which a thing is chosen, which its options stand beside
+_HOST_KEYS = {section.registry: {*section.model_fields} - {"options"} for section in Chosen.__subclasses__()}
+_CHOICE_KEYS = {"name", "coef"}
 
 _log = logging.getLogger("prefrl")
 
@@ -285,3 +290,5 @@ def _check(spec: object, kind: str, hook: str) -> None:
         raise _Refused(f"'{spec.name}' was written for plugin API {spec.api}; this prefrl supports {supported}")
     if not (isinstance(spec.options, type) and issubclass(spec.options, Options)):
         raise _Refused(f"the options of '{spec.name}' are not a subclass of prefrl.options.Options")
+    if taken := sorted(_HOST_KEYS.get(kind, _CHOICE_KEYS) & set(spec.options.model_fields)):
+        raise _Refused(f"options of '{spec.name}' are named as the host's own keys: {', '.join(taken)}")

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import socket
+from collections import defaultdict
+from functools import cache
+from typing import Any
+
+import pytest
 
 for _variable in (
     "OMP_NUM_THREADS",
@@ -10,14 +17,6 @@ for _variable in (
     "OPENBLAS_NUM_THREADS",
 ):  # read when torch and numpy are imported
     os.environ[_variable] = "1"
-
-import ipaddress
-import socket
-from collections import defaultdict
-from functools import cache
-from typing import Any
-
-import pytest
 
 LIMIT = 60.0  # seconds of one test, its fixtures included
 CURES = {"gl": "apt install libegl1 libgl1-mesa-dri, or libosmesa6"}
