@@ -6,8 +6,6 @@ and of the front leg.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 
 from prefrl_envs.task import Array, Named, Quantity, State, Task, TaskEnv
@@ -117,4 +115,4 @@ class CheetahEnv(TaskEnv):
     """`prefrl_envs:Cheetah-v0`, 1000 steps of 0.05 s."""
 
     task = TASK
-    metadata: ClassVar = TASK.metadata(fps=20)
+    metadata = TASK.metadata(fps=20)

@@ -5,8 +5,6 @@ The target is part of the simulated state (two slide joints without force), so t
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 
 from prefrl_envs.task import Array, Named, Quantity, State, Task, TaskEnv
@@ -122,4 +120,4 @@ class ReachEnv(TaskEnv):
     """`prefrl_envs:Reach-v0`, 50 steps of 0.04 s."""
 
     task = TASK
-    metadata: ClassVar = TASK.metadata(fps=25)
+    metadata = TASK.metadata(fps=25)
