@@ -49,10 +49,8 @@ def offered(kind: str, host: PluginHost | None = None) -> str:
 def table(model: type[BaseModel]) -> str:
     """Rows of key, type, default and meaning; nested models and choices are named, not expanded."""
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    rows += [
-        f"| `{key}` | {_type(info)} | {_default(info)} | {_cell(info.description or '')} |"
-        for key, info in _fields(model)
-    ]
+    for key, info in _fields(model):
+        rows.append(f"| `{key}` | {_type(info)} | {_default(info)} | {_cell(info.description or '')} |")
     return "\n".join(rows)
 
 

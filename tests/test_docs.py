@@ -173,16 +173,17 @@ def test_tables_are_well_formed(option_tables: ModuleType, host: PluginHost) -> 
 # --- commands and links ----------------------------------------------------------------------------------------------
 
 
+def _said(command: str) -> set[str]:
+    """What `command` captures where a page gives a command: at the start of a line or of inline code."""
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    return {said for text in texts for said in re.findall(rf"(?:`|^){command}", text, flags=re.MULTILINE)}
+
+
 def test_every_command_that_is_named_exists() -> None:
     from prefrl.cli import app
 
     root = typer.main.get_command(app)
-    said = {
-        c
-        for page in PAGES
-        for c in re.findall(r"(?:`|^)prefrl ([a-z]+(?: [a-z]+)?)", page.read_text("utf-8"), flags=re.MULTILINE)
-    }
-    for command in said:
+    for command in _said(r"prefrl ([a-z]+(?: [a-z]+)?)"):
         verb, *rest = command.split()
         found = getattr(root, "commands", {}).get(verb)
         assert found is not None, f"prefrl {command}"
@@ -197,13 +198,8 @@ def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
 
 
 def test_make_targets_that_are_named_exist() -> None:
-    made = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
-    said = {
-        target
-        for page in PAGES
-        for target in re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text("utf-8"), flags=re.MULTILINE)
-    }
-    assert said <= made
+    made = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert _said(r"make ([a-z-]+)") <= set(made)
 
 
 def test_the_readme_has_the_two_commands_and_the_licence() -> None:

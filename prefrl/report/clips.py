@@ -85,9 +85,8 @@ def _first_frame(path: Path) -> bytes:
     command = [ffmpeg, "-v", "error", "-i", str(path), "-frames:v", "1", "-q:v", "4", "-f", "mjpeg", "-"]
     made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
     if made.returncode != 0:
-        raise RunError(
-            f"{path}: the clip is damaged ({made.stderr.decode(errors='replace').strip()}). Delete it and write the report again."
-        )
+        reason = made.stderr.decode(errors="replace").strip()
+        raise RunError(f"{path}: the clip is damaged ({reason}). Delete it and write the report again.")
     return made.stdout
 
 

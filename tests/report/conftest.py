@@ -155,7 +155,7 @@ def _lines(path: Path, values: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(value) + "\n" for value in values))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_run() -> Callable[..., Path]:
     """Writes a run folder; see `_write_run`."""
     return _write_run
@@ -169,15 +169,25 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@pytest.fixture(autouse=True)
-def rendered(monkeypatch: pytest.MonkeyPatch, video: bytes) -> list[dict[str, Any]]:
-    """The calls of `render_clips`, which writes tiny real videos instead of starting a renderer."""
-    calls: list[dict[str, Any]] = []
+@pytest.fixture(scope="session")
+def render(video: bytes) -> Callable[..., None]:
+    """In place of `render_clips`: tiny real videos, no renderer."""
 
-    def render(segments: Sequence[Segment], paths: Sequence[Path], **how: Any) -> None:
-        calls.append({"segments": list(segments), "paths": list(paths), **how})
+    def render_clips(segments: Sequence[Segment], paths: Sequence[Path], **how: Any) -> None:
         for path in paths:
             path.write_bytes(video)
 
-    monkeypatch.setattr(clips, "render_clips", render)
+    return render_clips
+
+
+@pytest.fixture(autouse=True)
+def rendered(monkeypatch: pytest.MonkeyPatch, render: Callable[..., None]) -> list[dict[str, Any]]:
+    """The calls of `render_clips`."""
+    calls: list[dict[str, Any]] = []
+
+    def note(segments: Sequence[Segment], paths: Sequence[Path], **how: Any) -> None:
+        calls.append({"segments": list(segments), "paths": list(paths), **how})
+        render(segments, paths)
+
+    monkeypatch.setattr(clips, "render_clips", note)
     return calls

@@ -13,6 +13,7 @@ import yaml
 
 from prefrl.errors import EnvironmentMissing, RunError
 from prefrl.report import clips, summary_lines, write
+from prefrl.report.comparison import compare
 
 WriteRun = Callable[..., Path]
 VOID = {"meta", "br", "img", "link", "hr", "input", "source"}
@@ -64,8 +65,19 @@ def run(write_run: WriteRun, tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_page_holds_everything_and_fetches_nothing(run: Path, videos: Path) -> None:
-    text = write(run, videos=videos).read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def written(write_run: WriteRun, render: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One report that the tests which only read it share."""
+    folder = tmp_path_factory.mktemp("written")
+    run = write_run(folder / "runs" / "cheetah", final=2500.0)
+    write_run(folder / "runs" / "truth", final=3500.0, ground_truth=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clips, "render_clips", render)
+        return write(run, videos=folder / "videos")
+
+
+def test_the_page_holds_everything_and_fetches_nothing(written: Path) -> None:
+    text = written.read_text(encoding="utf-8")
     page = Page(text)
     assert page.open == []
     assert len(page.ids) == len(set(page.ids))
@@ -80,8 +92,8 @@ def test_the_page_holds_everything_and_fetches_nothing(run: Path, videos: Path) 
     assert "content=\"default-src 'none'" in text
 
 
-def test_the_page_says_what_came_out(run: Path, videos: Path) -> None:
-    text = Page(write(run, videos=videos).read_text(encoding="utf-8")).text
+def test_the_page_says_what_came_out(written: Path) -> None:
+    text = Page(written.read_text(encoding="utf-8")).text
     assert "With 50 answers from oracle the policy went 74% of the way" in text
     for words in (
         "random actions",
@@ -107,8 +119,8 @@ def test_the_page_says_what_came_out(run: Path, videos: Path) -> None:
     assert shown == {"plugins": []}
 
 
-def test_figures_are_described_and_follow_light_and_dark(run: Path, videos: Path) -> None:
-    text = write(run, videos=videos).read_text(encoding="utf-8")
+def test_figures_are_described_and_follow_light_and_dark(written: Path) -> None:
+    text = written.read_text(encoding="utf-8")
     drawn = [attrs for tag, attrs in Page(text).tags if tag == "svg"]
     assert len(drawn) == 5
     assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in drawn)
@@ -118,9 +130,9 @@ def test_figures_are_described_and_follow_light_and_dark(run: Path, videos: Path
     assert set(re.findall(r"var\((--[\w]+)\)", text)) <= declared
 
 
-def test_the_same_run_gives_the_same_page(run: Path, videos: Path) -> None:
-    first = write(run, videos=videos).read_bytes()
-    assert write(run, videos=videos).read_bytes() == first
+def test_the_same_run_gives_the_same_page(written: Path) -> None:
+    before = written.read_bytes()
+    assert write(written.parent, videos=written.parents[2] / "videos").read_bytes() == before
 
 
 def test_clips_are_embedded_with_posters_and_words(run: Path, videos: Path, rendered: list[dict[str, Any]]) -> None:
@@ -140,10 +152,9 @@ def test_clips_are_embedded_with_posters_and_words(run: Path, videos: Path, rend
     assert all(path.is_relative_to(videos / "cheetah") for path in call["paths"])
 
 
-def test_rendered_clips_are_used_again(run: Path, videos: Path, rendered: list[dict[str, Any]]) -> None:
-    write(run, videos=videos)
-    write(run, videos=videos)
-    assert len(rendered) == 1
+def test_rendered_clips_are_used_again(written: Path, rendered: list[dict[str, Any]]) -> None:
+    write(written.parent, videos=written.parents[2] / "videos")
+    assert rendered == []
 
 
 def test_without_gl_the_report_is_written_and_says_why(
@@ -159,9 +170,10 @@ def test_without_gl_the_report_is_written_and_says_why(
 
 
 def test_a_damaged_clip_is_said_with_its_cure(run: Path, videos: Path) -> None:
-    write(run, videos=videos)
+    comparison = compare(run)
+    clips.embed(comparison.focal, videos)
     next(videos.glob("cheetah/end-*.mp4")).write_bytes(b"not a video")
-    assert "the clip is damaged" in Page(write(run, videos=videos).read_text(encoding="utf-8")).text
+    assert "the clip is damaged" in clips.embed(comparison.focal, videos)[1][0]
 
 
 def test_an_environment_without_states_has_no_clips_and_says_so(
@@ -212,9 +224,8 @@ def test_names_and_settings_cannot_inject_markup(write_run: WriteRun, tmp_path: 
     assert "<script" not in write(folder, videos=videos).read_text(encoding="utf-8")
 
 
-def test_markdown_has_the_table_the_notes_and_the_settings(run: Path, videos: Path) -> None:
-    write(run, videos=videos)
-    text = (run / "report.md").read_text(encoding="utf-8")
+def test_markdown_has_the_table_the_notes_and_the_settings(written: Path) -> None:
+    text = (written.parent / "report.md").read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 5
     assert len({row.count("|") for row in rows}) == 1
