@@ -17,7 +17,6 @@ from prefrl.options import Options
 from prefrl.plugins import KINDS, PluginHost
 from prefrl.specs import AugmentationSpec, LossSpec, SourceSpec, hookimpl
 
-
 HEAD = """from prefrl.specs import hookimpl, SourceSpec
 def teacher(name, **rest): return SourceSpec(name=name, summary="", build=dict, **rest)
 """
