@@ -19,7 +19,7 @@ import numpy as np
 from prefrl.errors import DataError
 from prefrl.report.folder import Run, read
 from prefrl.report.statistics import bootstrap_interval, iqm, normalised_return
-from prefrl.report.words import listed
+from prefrl.report.words import listed, state
 
 Role = Literal["random", "preferences", "ground truth"]
 
@@ -131,7 +131,7 @@ def _comparable(focal: Run, candidates: Iterable[Run], warnings: list[str]) -> I
         if run.manifest.get("arm_key") != focal.manifest.get("arm_key"):
             warnings.append(f"The run {run.name} has another task, learner or evaluation and was left out.")
         elif run.status != "ok" or not run.evaluations:
-            warnings.append(f"The run {run.name} is {run.status} and was left out.")
+            warnings.append(f"The run {run.name} {state(run.status)} and was left out.")
         elif (twin := chosen.setdefault((run.arm, run.seed), run)) is not run:
             warnings.append(f"The run {run.name} repeats seed {run.seed} of {twin.name} and was left out.")
     return [run for run in chosen.values() if run is not focal]
@@ -198,11 +198,11 @@ def _doubts(focal: Run, arms: Sequence[Arm], random: float, ground_truth: float)
     """What a careful reader of the table should know."""
     if focal.status != "ok":
         where = f"its last evaluation, at step {focal.last.step:,}" if focal.last else "nothing yet"
-        yield f"This run is {focal.status}: the table shows {where}, not a final policy."
+        yield f"This run {state(focal.status)}: the table shows {where}, not a final policy."
     if isnan(ground_truth):
         yield (
             "No ground-truth run with this arm_key was found, so returns are not normalised. "
-            "Train one with --set reward.model=true_reward."
+            "Train one with --set 'reward={model: true_reward}'."
         )
     elif not isnan(random) and ground_truth <= random:
         yield "The ground-truth arm is no better than random actions, so returns are not normalised."

@@ -17,7 +17,7 @@ from prefrl.report.comparison import Comparison
 from prefrl.report.figures import Drawing
 from prefrl.report.folder import Run
 from prefrl.report.statistics import spearman
-from prefrl.report.words import DASH, count, duration, minus, number, percent, share
+from prefrl.report.words import DASH, count, duration, minus, number, percent, share, state
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,20 @@ def verdict(comparison: Comparison) -> str:
     """What came out, in one sentence computed from the table."""
     run, row = comparison.focal, comparison.row
     if row is None:
-        return f"This run is {run.status} and has not been evaluated yet."
+        return f"This run {state(run.status)} and has not been evaluated yet."
     value = number(run.evaluations[-1].mean_return)
-    start = "" if run.status == "ok" else f"Not final, this run is {run.status}: "
-    if run.ground_truth:
-        return f"{start}Learning from the true reward reached a mean return of {value}; preferences are measured against it."
-    asked = f"{count(run.labels)} answers from {' and '.join(run.config.get('sources', {})) or 'no source'}"
     normalised = row.normalised[row.seeds.index(run.seed)]
-    if not isfinite(normalised):
-        return f"{start}With {asked} the policy reached a mean return of {value}."
-    return (
-        f"{start}With {asked} the policy went {percent(normalised)} of the way from random actions to the true reward: "
-        f"a mean return of {value}, between {number(comparison.random)} and {number(comparison.ground_truth)}."
-    )
+    asked = f"{count(run.labels)} answers from {' and '.join(run.config.get('sources', {})) or 'no source'}"
+    if run.ground_truth:
+        said = f"Learning from the true reward reached a mean return of {value}; preferences are measured against it."
+    elif not isfinite(normalised):
+        said = f"With {asked} the policy reached a mean return of {value}."
+    else:
+        said = (
+            f"With {asked} the policy went {percent(normalised)} of the way from random actions to the true reward: "
+            f"a mean return of {value}, against {number(comparison.random)} and {number(comparison.ground_truth)}."
+        )
+    return said if run.status == "ok" else f"This run {state(run.status)}. {said}"
 
 
 def _tiles(comparison: Comparison) -> list[Tile]:

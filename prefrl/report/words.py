@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 DASH = "–"  # where there is no number
+STATES = {"running": "is still running", "failed": "has failed", "interrupted": "was interrupted"}
 
 
 def number(value: float) -> str:
@@ -58,3 +59,8 @@ def interval(bounds: tuple[float, float]) -> str:
 def minus(text: str) -> str:
     """Typeset negative numbers with a minus sign; hyphens inside words and names stay."""
     return re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", text)
+
+
+def state(status: str) -> str:
+    """How a run that did not end well stands, as a verb."""
+    return STATES.get(status, f"has the status {status}")

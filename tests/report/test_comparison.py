@@ -9,6 +9,7 @@ import pytest
 
 from prefrl.errors import DataError
 from prefrl.report.comparison import compare
+from prefrl.report.words import state
 
 WriteRun = Callable[..., Path]
 
@@ -65,7 +66,7 @@ def test_an_unfinished_sibling_is_left_out_and_said(write_run: WriteRun, tmp_pat
     found = compare(run)
     assert found.row is not None
     assert found.row.seeds == (0,)
-    assert f"The run other is {status} and was left out." in found.warnings
+    assert f"The run other {state(status)} and was left out." in found.warnings
 
 
 def test_a_repeated_seed_counts_once_and_the_reported_run_is_the_one_that_counts(
@@ -100,7 +101,7 @@ def test_without_ground_truth_nothing_is_normalised_and_the_cure_is_said(write_r
     found = compare(write_run(tmp_path / "run"))
     assert found.row is not None
     assert math.isnan(found.row.mean_normalised)
-    assert "reward.model=true_reward" in " ".join(found.warnings)
+    assert "--set 'reward={model: true_reward}'" in " ".join(found.warnings)
 
 
 def test_a_ground_truth_below_random_is_no_yardstick(write_run: WriteRun, tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_unequal_seeds_of_the_arms_are_said(write_run: WriteRun, tmp_path: Path)
 def test_a_failed_run_is_shown_as_such(write_run: WriteRun, tmp_path: Path) -> None:
     found = compare(write_run(tmp_path / "run", status="failed"))
     assert found.row is not None
-    assert "This run is failed: the table shows its last evaluation, at step 100,000" in found.warnings[0]
+    assert "This run has failed: the table shows its last evaluation, at step 100,000" in found.warnings[0]
 
 
 def test_runs_without_arm_key_are_not_guessed_to_belong_together(write_run: WriteRun, tmp_path: Path) -> None:

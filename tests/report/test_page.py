@@ -14,6 +14,7 @@ import yaml
 from prefrl.errors import EnvironmentMissing, RunError
 from prefrl.report import clips, summary_lines, write
 from prefrl.report.comparison import compare
+from prefrl.report.words import state
 
 WriteRun = Callable[..., Path]
 VOID = {"meta", "br", "img", "link", "hr", "input", "source"}
@@ -201,7 +202,7 @@ def test_an_unfinished_run_has_a_report_that_says_so(
     folder = write_run(tmp_path / "run", status=status)
     shutil.rmtree(folder / "episodes")
     text = Page(write(folder, videos=videos).read_text(encoding="utf-8")).text
-    assert f"Not final, this run is {status}" in text
+    assert f"This run {state(status)}. With 50 answers" in text
     assert "last evaluated episodes" in text
     assert "No clip of the start" in text
 
