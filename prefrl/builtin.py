@@ -24,6 +24,7 @@ from prefrl.specs import (
 
 @hookimpl
 def prefrl_register_sources() -> Iterable[SourceSpec]:
+    """Recorded answers; people, teachers and programs come as plugins."""
     yield SourceSpec(
         name="file",
         summary="answers recorded before, from a file that `prefrl data export` wrote",
@@ -35,6 +36,7 @@ def prefrl_register_sources() -> Iterable[SourceSpec]:
 
 @hookimpl
 def prefrl_register_selectors() -> Iterable[SelectorSpec]:
+    """Uniform and disagreement."""
     selectors = "prefrl.queries.selectors"
     yield SelectorSpec(name="uniform", summary="whatever is drawn from the pool", build=lazy(f"{selectors}:uniform"))
     yield SelectorSpec(
@@ -46,6 +48,7 @@ def prefrl_register_selectors() -> Iterable[SelectorSpec]:
 
 @hookimpl
 def prefrl_register_reward_models() -> Iterable[RewardModelSpec]:
+    """The ensemble, and the ground truth."""
     yield RewardModelSpec(
         name="ensemble",
         summary="MLPs of observation and action, averaged",
@@ -63,11 +66,13 @@ def prefrl_register_reward_models() -> Iterable[RewardModelSpec]:
 
 @hookimpl
 def prefrl_register_losses() -> Iterable[LossSpec]:
+    """The loss core."""
     return [LossSpec(**spec) for spec in losses()]
 
 
 @hookimpl
 def prefrl_register_learners() -> Iterable[LearnerSpec]:
+    """Stable-Baselines3."""
     yield LearnerSpec(
         name="ppo",
         summary="SB3's proximal policy optimisation",
@@ -78,6 +83,7 @@ def prefrl_register_learners() -> Iterable[LearnerSpec]:
 
 @hookimpl
 def prefrl_register_procedures() -> Iterable[ProcedureSpec]:
+    """The preference loop."""
     yield ProcedureSpec(
         name="online",
         summary="ask, fit and learn by turns to the end of the run",
@@ -87,6 +93,7 @@ def prefrl_register_procedures() -> Iterable[ProcedureSpec]:
 
 @hookimpl
 def prefrl_register_augmentations() -> Iterable[AugmentationSpec]:
+    """Crops."""
     yield AugmentationSpec(
         name="crop", summary="random crops of equal length", options=CropOptions, build=lazy("prefrl.augment:Crop")
     )
@@ -94,6 +101,7 @@ def prefrl_register_augmentations() -> Iterable[AugmentationSpec]:
 
 @hookimpl
 def prefrl_register_pretrainers() -> Iterable[PretrainerSpec]:
+    """Random actions and state entropy."""
     yield PretrainerSpec(
         name="random", summary="uniformly random actions", build=lazy("prefrl.pretrain:random_actions")
     )

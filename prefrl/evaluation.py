@@ -48,8 +48,8 @@ class Evaluator:
                 latest[i] = self._flat(envs[i], obs)
                 tracks[i].add(latest[i], info[KEY])
                 tracks[i].terminated, tracks[i].truncated = terminated, truncated
-                if "success" in info or "is_success" in info:
-                    tracks[i].success = float(info.get("success", info.get("is_success")))
+                reached = info.get("success", info.get("is_success"))
+                tracks[i].success = None if reached is None else float(reached)
                 if terminated or truncated:
                     running.remove(i)
         self.success = None if any(t.success is None for t in tracks) else tuple(float(t.success or 0) for t in tracks)
@@ -94,7 +94,7 @@ def summarise(
         step=step,
         preferences=preferences,
         seeds=tuple(seeds),
-        true_return=tuple(float(np.sum(episode.true_reward)) for episode in episodes),
+        true_return=tuple(float(np.sum(np.asarray(episode.true_reward))) for episode in episodes),
         learned_return=tuple(float(reward.sum()) for reward in learned),
         length=tuple(len(episode) for episode in episodes),
         success=success,
@@ -115,7 +115,7 @@ def paired_returns(
     """(learned, true) returns of `n` random segments of all that was recorded."""
     segments = [pool.segment(cut) for cut in pool.sample(n, length, rng)]
     learned = reward.returns(segments).mean(0)
-    return learned, np.array([np.sum(segment.true_reward) for segment in segments])
+    return learned, np.array([np.sum(np.asarray(segment.true_reward)) for segment in segments])
 
 
 def agreement(learned: Array, true: Array) -> tuple[float, float]:

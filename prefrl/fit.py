@@ -96,9 +96,10 @@ class Trainer:
         self._optimizers = self._fresh_optimizers()
 
     def _fresh_optimizers(self) -> list[torch.optim.Optimizer]:
-        options = {"lr": self._settings.learning_rate, "weight_decay": self._settings.weight_decay}
+        lr, decay = self._settings.learning_rate, self._settings.weight_decay
         shared = list(self._loss.parameters())
-        return [torch.optim.AdamW([*member.parameters(), *shared], **options) for member in self._reward.scorers()]
+        weights = [[*member.parameters(), *shared] for member in self._reward.scorers()]
+        return [torch.optim.AdamW(parameters, lr=lr, weight_decay=decay) for parameters in weights]
 
     def fit(self, answers: Answers, round: int, step: int) -> RewardFit:
         """Update every member, then the model's output statistics."""
@@ -158,7 +159,7 @@ class Trainer:
         for part in answers.parts:
             rows = torch.nonzero(~part.held_out).squeeze(-1)
             order = rows[torch.randperm(len(rows), generator=self._generator)]
-            batches += [(part, chunk) for chunk in order.split(self._settings.batch_size) if len(chunk)]
+            batches += [(part, chunk) for chunk in torch.split(order, self._settings.batch_size) if len(chunk)]
         if len(answers.parts) > 1:
             batches = [batches[i] for i in torch.randperm(len(batches), generator=self._generator).tolist()]
         return batches
@@ -210,7 +211,7 @@ class Trainer:
         metrics = MetricBag()
         for part in answers.parts:
             rows = torch.nonzero(part.held_out if held_out else ~part.held_out).squeeze(-1)
-            for chunk in rows.split(256):
+            for chunk in torch.split(rows, 256):
                 if len(chunk) and members:
                     scores = self._mean_scores(members, answers, part, chunk)
                     out = self._loss(scores, part.labels.take(chunk))

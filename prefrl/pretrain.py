@@ -28,4 +28,5 @@ class EntropyExploration:
 
 
 def random_actions(options: NoOptions) -> RandomActions:
+    """Builder."""
     return RandomActions()

@@ -65,11 +65,11 @@ class Relabeller:
         *,
         gamma: float,
         scale: bool,
-        bonus: Bonus | None,
+        bonuses: Sequence[Bonus],
         clock: Clock,
     ) -> None:
         self.reward, self.needs = reward, needs
-        self._recording, self._bonus, self._clock = recording, bonus, clock
+        self._recording, self._bonuses, self._clock = recording, bonuses, clock
         self._gamma = gamma
         self._scale = RewardScale(gamma, recording.n_envs) if scale else None
         self._learned = np.zeros(recording.n_envs)  # returns of the episodes in progress
@@ -114,11 +114,11 @@ class Relabeller:
             self._account(env, np.zeros(len(episode)), episode)
 
     def _combined(self, episodes: Sequence[Episode]) -> Array:
-        """The mean over members, plus the bonus."""
+        """The mean over members, plus the bonuses."""
         channels: Channels = self.reward.rewards(episodes)
         reward = np.asarray(channels["reward"], float)
-        if self._bonus is not None:
-            reward = reward + self._bonus.rewards(episodes, channels, self._recording.steps)
+        for bonus in self._bonuses:
+            reward = reward + bonus.rewards(episodes, channels, self._recording.steps)
         return reward
 
     def _seen_by_model(self, episode: Episode) -> Episode:
@@ -133,7 +133,7 @@ class Relabeller:
 
     def _account(self, env: int, reward: Array, episode: Episode) -> None:
         self._learned[env] += float(reward.sum())
-        self._true[env] += float(np.sum(episode.true_reward))
+        self._true[env] += float(np.sum(np.asarray(episode.true_reward)))
         self._length[env] += len(episode)
         if episode.terminated or episode.truncated:
             ended = {

@@ -51,7 +51,7 @@ class RunFolder:
         """Write a whole file, or leave the old one."""
         draft = self.path / f".{name}.tmp"
         draft.write_text(text, encoding="utf-8")
-        os.replace(draft, self.path / name)
+        draft.replace(self.path / name)
 
     def replace_json(self, name: str, value: Any) -> None:
         plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
@@ -63,8 +63,8 @@ class RunFolder:
         target.parent.mkdir(exist_ok=True)
         draft = target.with_name(f".{target.name}")
         with draft.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(draft, target)
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes any keyword for a flag
+        draft.replace(target)
 
     def save_episode(self, label: str, episode: Episode, learned: Array, step: int) -> None:
         """One deterministic episode, for the report's clips."""

@@ -31,7 +31,7 @@ class RunPPO(PPO):
     relabel: Relabeller | None = None
     clock: Clock | None = None
     tick: Callable[[int], None] | None = None
-    _begun: int | None = None
+    _begun: float | None = None
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
         result = super()._setup_learn(*args, **kwargs)
@@ -49,7 +49,8 @@ class RunPPO(PPO):
         super().dump_logs(self.num_timesteps // (self.n_steps * self.n_envs))
 
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> bool:
-        assert self.clock is not None and self.tick is not None
+        assert self.clock is not None
+        assert self.tick is not None
         with self.clock.phase("collect"):
             collected = super().collect_rollouts(*args, **kwargs)
         self.tick(self.num_timesteps)

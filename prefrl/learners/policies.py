@@ -42,7 +42,7 @@ class SB3Policy:
         space = self._model.observation_space
         prepared: Any = obs
         if isinstance(space, spaces.Dict):
-            rows = [spaces.unflatten(space, row) for row in obs]
+            rows: list[Any] = [spaces.unflatten(space, row) for row in obs]
             prepared = {key: np.stack([row[key] for row in rows]) for key in space.spaces}
         return prepared if self._normalize is None else self._normalize.normalize_obs(prepared)
 

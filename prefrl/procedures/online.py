@@ -49,4 +49,5 @@ class Online:
 
 
 def online(options: NoOptions) -> Online:
+    """Builder."""
     return Online()

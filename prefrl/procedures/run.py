@@ -38,7 +38,9 @@ from prefrl.specs import (
     Needs,
     Policy,
     RewardModel,
+    RewardModelSpec,
     RunSummary,
+    SourceSpec,
     named_rng,
 )
 from prefrl.store import DataSet, open_store
@@ -91,6 +93,7 @@ class Run:
     def _build(self) -> None:
         settings, seed = self.settings, self.settings.run.seed
         spec = self._host.spec("reward_models", settings.reward.model)
+        assert isinstance(spec, RewardModelSpec)
         self._trained = spec.trained
         self._reward_needs = spec.needs_of(settings.reward.options)
         self.reward: RewardModel = spec.build(settings.reward.options, self.build_context("reward"))
@@ -120,14 +123,13 @@ class Run:
             )
 
     def _relabeller(self, reward: RewardModel, needs: Needs, venv: RecordingVecEnv) -> Relabeller:
-        bonus = self.settings.relabel.bonus
         return Relabeller(
             reward,
             needs,
             venv.recording,
             gamma=getattr(self.settings.algo.options, "gamma", 0.99),
             scale=self.settings.relabel.scale,
-            bonus=self._spec_build("bonuses", bonus.name, bonus.options, "bonus") if bonus else None,
+            bonuses=[self._spec_build("bonuses", b.name, b.options, "bonus") for b in self.settings.relabel.bonus],
             clock=self.clock,
         )
 
@@ -135,6 +137,7 @@ class Run:
         settings = self.settings.sources[name]
         kind = {1: "binary", 2: "pair"}.get(self.settings.feedback.items, "ranking")
         spec = self._host.spec("sources", settings.use or name)
+        assert isinstance(spec, SourceSpec)
         return seat(name, spec, settings, self.build_context(f"sources.{name}"), kind)
 
     def _spec_build(self, kind: str, name: str, options: Options, key: str) -> Any:
@@ -345,7 +348,10 @@ class Run:
     def render(self, segments: Sequence[Segment]) -> Sequence[Path]:
         settings = self.settings.render
         paths = [Path("videos") / self.name / f"{segment.id}.mp4" for segment in segments]
-        render_clips(segments, paths, env_kwargs=self.settings.env.kwargs, size=settings.size, camera=settings.camera)
+        render_clips(
+            segments, paths, env_kwargs=self.settings.env.kwargs, size=settings.size, camera=settings.camera,
+            draw=lambda segment, size, camera: self._host.answer("render_segment", segment=segment, size=size, camera=camera),
+        )  # fmt: skip
         return paths
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:

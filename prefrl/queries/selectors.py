@@ -46,8 +46,10 @@ def disagreement(returns: Array, items: Array) -> Array:
 
 
 def uniform(options: NoOptions, context: BuildContext) -> Uniform:
+    """Builder."""
     return Uniform()
 
 
 def disagree(options: NoOptions, context: BuildContext) -> Disagreement:
+    """Builder."""
     return Disagreement()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,11 +25,14 @@ ACTIVATIONS = {"leaky_relu": nn.LeakyReLU, "relu": nn.ReLU, "tanh": nn.Tanh, "si
 class Member(nn.Module):
     """One network: normalised inputs (..., D) to reward (...); a `Scorer` of padded segments."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, size: int, options: EnsembleOptions, generator: torch.Generator) -> None:
         super().__init__()
         widths = [size, *options.hidden]
         layers: list[nn.Module] = []
-        for a, b in zip(widths, widths[1:], strict=False):
+        for a, b in itertools.pairwise(widths):
             layers += [_linear(a, b, generator), ACTIVATIONS[options.activation]()]
         layers.append(_linear(widths[-1], 1, generator))
         if options.output == "tanh":
@@ -50,7 +54,7 @@ class Member(nn.Module):
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """PyTorch's default initialisation from a generator of our own, so that no global state decides a reward."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    layer = nn.Linear(inputs, outputs)
     bound = inputs**-0.5
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)
@@ -84,7 +88,7 @@ class Ensemble:
         self._resets += 1
         fresh = [Member(input_size(self._env), self._options, generator) for _ in range(self._options.members)]
         for new, old in zip(fresh, self.members, strict=False):
-            new.mean, new.std = old.mean.clone(), old.std.clone()
+            new.mean, new.std = old.mean, old.std
         self.members = [member.to(self._device) for member in fresh]
 
     def scorers(self) -> Sequence[Member]:
@@ -111,7 +115,7 @@ class Ensemble:
     @torch.no_grad()
     def _raw(self, inputs: Tensor) -> Tensor:
         """(E, N) unnormalised rewards, in chunks."""
-        chunks = inputs.split(CHUNK)
+        chunks = torch.split(inputs, CHUNK)
         return torch.stack([torch.cat([member(chunk) for chunk in chunks]) for member in self.members])
 
     def rewards(self, episodes: Sequence[Episode], group: str | None = None) -> Channels:
@@ -122,7 +126,7 @@ class Ensemble:
     @torch.no_grad()
     def returns(self, items: Sequence[Item], group: str | None = None) -> Array:
         batch = self.collate(items)
-        raw = self._raw(batch.inputs.flatten(0, 1)).unflatten(-1, batch.mask.shape)
+        raw = self._raw(batch.inputs.flatten(0, 1)).reshape(-1, *batch.mask.shape)
         return np.asarray((raw * batch.mask).sum(-1).cpu().numpy())
 
     def state_dict(self) -> Mapping[str, Any]:
@@ -141,8 +145,3 @@ class Ensemble:
             member.load_state_dict(weights)
         self._offset, self._scale = state["offset"].to(self._device), state["scale"].to(self._device)
         self._recent = [inputs.to(self._device) for inputs in state["recent"]]
-
-
-def parameters(members: Iterable[Member]) -> list[nn.Parameter]:
-    """All weights of some members."""
-    return [parameter for member in members for parameter in member.parameters()]

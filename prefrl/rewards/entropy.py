@@ -81,6 +81,6 @@ def kth_distance(points: Array, reference: Array, k: int, chunk: int = 512) -> A
     k = min(k + 1, len(against))
     parts: list[Tensor] = [
         torch.cdist(part, against).topk(k, largest=False).values[:, -1]
-        for part in torch.from_numpy(np.ascontiguousarray(points, np.float32)).split(chunk)
+        for part in torch.split(torch.from_numpy(np.ascontiguousarray(points, np.float32)), chunk)
     ]
     return np.asarray(torch.cat(parts).numpy())

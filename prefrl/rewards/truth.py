@@ -47,4 +47,5 @@ class TrueReward:
 
 
 def true_reward(options: NoOptions, context: BuildContext) -> TrueReward:
+    """Builder."""
     return TrueReward()

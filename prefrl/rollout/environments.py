@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,15 @@ from prefrl.settings import EnvSettings
 from prefrl.types import EnvInfo, Factor
 
 STATE_SPEC = mujoco.mjtState.mjSTATE_FULLPHYSICS
+_log = logging.getLogger("prefrl.mujoco")
+
+
+def _heard(message: str) -> None:
+    """MuJoCo's warnings go to our log, not to stderr and a file in the working directory; old model files are no news."""
+    _log.log(logging.DEBUG if "deprecated" in message else logging.WARNING, message)
+
+
+mujoco.set_mju_user_warning(_heard)
 
 
 def make(settings: EnvSettings) -> gym.Env[Any, Any]:
