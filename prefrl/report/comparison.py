@@ -197,6 +197,8 @@ def _emphasised(rows: Sequence[Row]) -> Iterable[Row]:
 def _doubts(focal: Run, arms: Sequence[Arm], random: float, ground_truth: float) -> Iterable[str]:
     """What a careful reader of the table should know."""
     if focal.status != "ok":
+        if focal.manifest.get("error"):
+            yield f"It ended with: {focal.manifest['error']}"
         where = f"its last evaluation, at step {focal.last.step:,}" if focal.last else "nothing yet"
         yield f"This run {state(focal.status)}: the table shows {where}, not a final policy."
     if isnan(ground_truth):

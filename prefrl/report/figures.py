@@ -226,7 +226,6 @@ def _agreement(run: Run) -> Drawing | None:
         xlim=(-0.04, 1.04), ylim=(-0.04, 1.04), xlabel="predicted P(first is better)", ylabel="observed share"
     )
     calibration.set_title("Calibration on held-out answers")
-    _no_data(*([] if len(bins) else [calibration]))
     if run.correlation is not None:
         true, learned = run.correlation["true"], run.correlation["learned"]
         scatter.scatter(true, learned, s=14, color=PREFERENCES, alpha=0.4, linewidths=0)
@@ -234,7 +233,7 @@ def _agreement(run: Run) -> Drawing | None:
     scatter.set(xlabel="true return of a segment", ylabel="learned return")
     _thousands(scatter, "x")
     scatter.set_title("Learned against true return")
-    _no_data(scatter)
+    _no_data(calibration, scatter)
     return Drawing(
         "agreement",
         "Does it judge as the answers and the truth do?",
@@ -290,8 +289,8 @@ def _thousands(axes: Axes, axis: str) -> None:
 
 
 def _no_data(*panels: Axes) -> None:
-    """Say that a panel is empty, so that nobody takes it for a zero."""
+    """Say that a panel is empty, so that nobody takes it for a zero; guide lines are dashed and count as nothing."""
     for axes in panels:
-        finite = [np.isfinite(np.asarray(line.get_ydata(), dtype=np.float64)).any() for line in axes.get_lines()]
-        if not any(finite) and not axes.collections:
-            axes.text(0.5, 0.5, "nothing recorded yet", transform=axes.transAxes, ha="center", va="center", color=SOFT)
+        drawn = [line.get_ydata() for line in axes.get_lines() if line.get_linestyle() == "-"]
+        if not any(np.isfinite(np.asarray(ys, dtype=np.float64)).any() for ys in drawn) and not axes.collections:
+            axes.text(0.5, 0.5, "nothing recorded", transform=axes.transAxes, ha="center", va="center", color=SOFT)

@@ -117,9 +117,13 @@ def test_unequal_seeds_of_the_arms_are_said(write_run: WriteRun, tmp_path: Path)
 
 
 def test_a_failed_run_is_shown_as_such(write_run: WriteRun, tmp_path: Path) -> None:
-    found = compare(write_run(tmp_path / "run", status="failed"))
+    folder = write_run(tmp_path / "run", status="failed")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"error": "RunError: the disk is full."}))
+    found = compare(folder)
     assert found.row is not None
-    assert "This run has failed: the table shows its last evaluation, at step 100,000" in found.warnings[0]
+    assert found.warnings[1].startswith("This run has failed: the table shows its last evaluation, at step 100,000")
+    assert "It ended with: RunError: the disk is full." in found.warnings
 
 
 def test_runs_without_arm_key_are_not_guessed_to_belong_together(write_run: WriteRun, tmp_path: Path) -> None:

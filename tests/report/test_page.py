@@ -14,7 +14,6 @@ import yaml
 from prefrl.errors import EnvironmentMissing, RunError
 from prefrl.report import clips, summary_lines, write
 from prefrl.report.comparison import compare
-from prefrl.report.words import state
 
 WriteRun = Callable[..., Path]
 VOID = {"meta", "br", "img", "link", "hr", "input", "source"}
@@ -126,6 +125,7 @@ def test_figures_are_described_and_follow_light_and_dark(written: Path) -> None:
     assert len(drawn) == 5
     assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in drawn)
     assert "prefers-color-scheme: dark" in text
+    assert "nothing recorded" not in text
     assert not re.findall(r"#0101\w\w", text)
     declared = set(re.findall(r"(--[\w]+):", text))
     assert set(re.findall(r"var\((--[\w]+)\)", text)) <= declared
@@ -154,8 +154,8 @@ def test_clips_are_embedded_with_posters_and_words(run: Path, videos: Path, rend
 
 
 def test_rendered_clips_are_used_again(written: Path, rendered: list[dict[str, Any]]) -> None:
-    write(written.parent, videos=written.parents[2] / "videos")
-    assert rendered == []
+    found, missing = clips.embed(compare(written.parent).focal, written.parents[2] / "videos")
+    assert (len(found), missing, rendered) == (3, [], [])
 
 
 def test_without_gl_the_report_is_written_and_says_why(
@@ -195,14 +195,11 @@ def test_several_seeds_are_all_shown(write_run: WriteRun, tmp_path: Path, videos
     assert "0 to 2" in text
 
 
-@pytest.mark.parametrize("status", ["running", "failed", "interrupted"])
-def test_an_unfinished_run_has_a_report_that_says_so(
-    write_run: WriteRun, tmp_path: Path, videos: Path, status: str
-) -> None:
-    folder = write_run(tmp_path / "run", status=status)
+def test_an_unfinished_run_has_a_report_that_says_so(write_run: WriteRun, tmp_path: Path, videos: Path) -> None:
+    folder = write_run(tmp_path / "run", status="failed")
     shutil.rmtree(folder / "episodes")
     text = Page(write(folder, videos=videos).read_text(encoding="utf-8")).text
-    assert f"This run {state(status)}. With 50 answers" in text
+    assert "This run has failed. With 50 answers" in text
     assert "last evaluated episodes" in text
     assert "No clip of the start" in text
 
@@ -213,6 +210,12 @@ def test_a_run_that_has_just_begun_has_a_report(tmp_path: Path, videos: Path) ->
     text = Page(write(tmp_path, videos=videos).read_text(encoding="utf-8")).text
     assert "has not been evaluated yet" in text
     assert "has not been evaluated yet" in summary_lines(tmp_path)[0]
+
+
+def test_an_empty_panel_says_so(write_run: WriteRun, tmp_path: Path, videos: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    (folder / "calibration.json").write_text('{"bins": [], "ece": NaN, "n": 0}')
+    assert "nothing recorded" in write(folder, videos=videos).read_text(encoding="utf-8")
 
 
 def test_names_and_settings_cannot_inject_markup(write_run: WriteRun, tmp_path: Path, videos: Path) -> None:

@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from prefrl.report.words import DASH, count, duration, interval, listed, minus, number, percent, share
+from prefrl.report.words import DASH, count, duration, interval, listed, minus, number, percent, share, state
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,12 @@ def test_minus_leaves_names_alone() -> None:
         minus("run few-s0, seed-1: -280 in [-0.5, 1]")
         == "run few-s0, seed-1: \N{MINUS SIGN}280 in [\N{MINUS SIGN}0.5, 1]"
     )
+
+
+def test_state_is_a_verb() -> None:
+    assert [state(status) for status in ("running", "failed", "interrupted")] == [
+        "is still running",
+        "has failed",
+        "was interrupted",
+    ]
+    assert state("odd") == "has the status odd"
