@@ -37,43 +37,49 @@ class _Verbs(TyperGroup):
     """Our own verbs, and those of installed plugins, which are imported when called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *sorted({entry.name for entry in metadata.entry_points(group=VERBS)})]
+        return [*super().list_commands(ctx), *sorted(set(_foreign()) - set(self.commands))]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        own = super().get_command(ctx, cmd_name)
-        if own is not None:
+        """Ours, or a line for ``prefrl --help``."""
+        own, entries = super().get_command(ctx, cmd_name), _foreign().get(cmd_name)
+        if own is not None or not entries:
             return own
-        entries = list(metadata.entry_points(group=VERBS, name=cmd_name))
-        origins = [f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value for entry in entries]
-        if len(entries) > 1:
-            raise PluginError(f"the verb '{cmd_name}' is offered by {' and by '.join(origins)}; uninstall one.")
-        if ctx.resilient_parsing or "--help" in sys.argv[1:2] or not entries:
-            return _stand_in(cmd_name, origins) if entries else None
-        try:
-            return typer.main.get_command(entries[0].load())
-        except Exception as error:
-            raise PluginError(
-                f"the verb '{cmd_name}' of {origins[0]} failed to load: {type(error).__name__}: {error}"
-            ) from error
+        stand_in = typer.Typer(add_completion=False)
+        stand_in.command(cmd_name, help=f"From {' and from '.join(map(_origin, entries))}.")(lambda: None)
+        return typer.main.get_command(stand_in)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        name = args[0] if args else ""
-        known = self.list_commands(ctx)
-        if name and not name.startswith("-") and name not in known:
-            if name in OURS_ELSEWHERE:
-                package = OURS_ELSEWHERE[name]
-                raise PluginError(
-                    f"the verb '{name}' comes with {package}, which is not installed: pip install {package}"
-                )
-            raise ConfigError(f"prefrl: no verb '{name}'. {choices(name, known)}")
-        return super().resolve_command(ctx, args)
+        name = args[0]
+        if name in self.commands or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        return name, _load_verb(name, self.list_commands(ctx)), args[1:]
 
 
-def _stand_in(name: str, origins: list[str]) -> Any:
-    """A line for ``prefrl --help``, without importing the plugin."""
-    app = typer.Typer(add_completion=False)
-    app.command(name, help=f"From {origins[0]}.")(lambda: None)
-    return typer.main.get_command(app)
+def _foreign() -> dict[str, list[metadata.EntryPoint]]:
+    entries: dict[str, list[metadata.EntryPoint]] = {}
+    for entry in metadata.entry_points(group=VERBS):
+        entries.setdefault(entry.name, []).append(entry)
+    return entries
+
+
+def _origin(entry: metadata.EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else entry.value
+
+
+def _load_verb(name: str, known: Iterable[str]) -> Any:
+    entries = _foreign().get(name, [])
+    if not entries and name in OURS_ELSEWHERE:
+        package = OURS_ELSEWHERE[name]
+        raise PluginError(f"the verb '{name}' comes with {package}, which is not installed: pip install {package}")
+    if not entries:
+        raise ConfigError(f"prefrl: no verb '{name}'. {choices(name, known)}")
+    if len(entries) > 1:
+        raise PluginError(f"the verb '{name}' is offered by {' and by '.join(map(_origin, entries))}; uninstall one.")
+    try:
+        return typer.main.get_command(entries[0].load())
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise PluginError(f"the verb '{name}' of {_origin(entries[0])} failed to load: {reason}") from error
 
 
 def _group(**settings: Any) -> typer.Typer:
@@ -346,9 +352,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return leaving.code if isinstance(leaving.code, int) else 0
     except PrefrlError as error:
         return _sentence(error)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
     except OSError as error:
         if error.errno not in DISK:
             raise
