@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
 
 from prefrl.losses import parts
+from prefrl.losses.part import Part
 
 LARGEST_EXPONENT = 80.0  # e^80 is still a float32
 
@@ -189,6 +190,6 @@ BUILD: Mapping[str, Callable[[Any], Link]] = {
 }  # fmt: skip
 
 
-def build_link(part: parts.Part) -> Link:
+def build_link(part: Part) -> Link:
     """The link that `part` names."""
     return BUILD[part.name](part.options)

@@ -1,4 +1,4 @@
-"""Options models of the built-in losses; each says, without torch, which parts it is made of (its `Design`)."""
+"""Options models of the losses over scores; a pair loss says, without torch, which parts it is made of (its `Design`)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Literal, Self, cast
 
 from pydantic import Field, model_validator
 
+from prefrl.losses.part import Part
 from prefrl.losses.parts import (
+    Hinge,
     LabelOptions,
     LabelPart,
+    LambdaNdcg,
     LinkOptions,
     LinkPart,
     Logistic,
-    Part,
     SmoothFlip,
     Temperature,
     Ties,
@@ -53,7 +55,7 @@ class Design:
     @property
     def shift_invariant(self) -> bool:
         """Whether adding a constant to all raw scores of a query changes nothing."""
-        return not self.reg and cast(LinkOptions, self.link.options).shift_invariant()
+        return all(part.options.shift_invariant() for part in self.parts)
 
 
 class PairOptions(Options):
@@ -93,12 +95,14 @@ class PairOptions(Options):
         """Refuse what would be ignored or counted twice."""
         design = self.design()
         link = cast(LinkOptions, design.link.options)
-        soft = [part.name for part in design.label_tf if cast(LabelOptions, part.options).softens]
-        if link.corrects_noise and soft:
+        changes = [(part.name, cast(LabelOptions, part.options)) for part in design.label_tf]
+        noise = [name for name, options in changes if options.corrects_noise]
+        if link.corrects_noise and noise:
             raise ValueError(
-                f"link '{design.link.name}' and {' and '.join(soft)} both correct for wrong answers: keep one "
+                f"link '{design.link.name}' and {' and '.join(noise)} both correct for wrong answers: keep one "
                 "(set smoothing: 0 and take it out of label_tf, or use link: logistic)"
             )
+        soft = [name for name, options in changes if options.softens]
         if len(soft) > 1:
             raise ValueError(
                 f"{' and '.join(soft)} both correct for wrong answers: keep one (smoothing is smooth_flip)"
@@ -146,3 +150,70 @@ class PlackettLuceOptions(Options):
     @property
     def transforms(self) -> tuple[Part, ...]:
         return (*self.transform, *tempered(self.temperature))
+
+
+class LipoOptions(BradleyTerryOptions):
+    """Bradley-Terry over all pairs of a list, each weighted by what swapping it would do to the ranking (LiPO-lambda)."""
+
+    pair_weight: WeightPart = Part("lambda_ndcg", LambdaNdcg())
+
+
+class BinaryOptions(Options):
+    """Cross-entropy of thumbs, success flags or P[Love] against sigmoid(s)."""
+
+    pos_weight: float = Field(1.0, gt=0, description="how much more a positive counts, where they are rare")
+    balance: bool = Field(False, description="positives together count as much as negatives together, in each batch")
+    transform: tuple[TransformPart, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_correction(self) -> Self:
+        if self.balance and self.pos_weight != 1.0:
+            raise ValueError("balance already weighs positives against negatives: leave out pos_weight")
+        return self
+
+
+class KtoOptions(Options):
+    """Binary answers valued around a reference point, losses and gains apart (Kahneman-Tversky)."""
+
+    beta: float = Field(0.1, gt=0)
+    desirable: float = Field(
+        1.0, gt=0, description="weight of good ones; keep desirable * n_good / (undesirable * n_bad) in [1, 4/3]"
+    )
+    undesirable: float = Field(1.0, gt=0)
+
+
+class RegressionOptions(Options):
+    """Huber loss of the score against a grade."""
+
+    delta: float = Field(1.0, gt=0)
+
+
+class OrdinalOptions(Options):
+    """P(grade >= c) = sigmoid(s - b_c) with learned, sorted thresholds."""
+
+    levels: int = Field(5, ge=2)
+    lowest: int = Field(0, description="the lowest grade; grades are whole numbers from it")
+
+
+class TripletOptions(Options):
+    """Which of two is more like a third: a link on negative squared distances of embeddings."""
+
+    link: LinkPart = Part("hinge", Hinge(delta=0.05))
+
+    @model_validator(mode="after")
+    def _two_outcomes(self) -> Self:
+        if cast(LinkOptions, self.link.options).ties == "model":
+            raise ValueError(
+                f"link '{self.link.name}' has an outcome for ties, and triplets have none: use hinge or logistic"
+            )
+        return self
+
+
+class CostSignOptions(Options):
+    """Scores are costs turned round: above zero is safe, and the preferred one is safer."""
+
+
+class PreferenceMatrixOptions(Options):
+    """A model of P(i beats j) itself, which may be intransitive."""
+
+    smoothing: float = Field(0.0, ge=0, lt=0.5, description="probability that an answer is flipped")

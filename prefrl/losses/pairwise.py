@@ -53,7 +53,7 @@ class PairLoss(PrefLoss):
             pairs = change(pairs, labels)
         si, sj = moved.s[pairs.b, pairs.i], moved.s[pairs.b, pairs.j]
         cost = self.link(si, sj, pairs.p, pairs.m, pairs.tie)
-        cost = cost * pairs.w * self.pair_weight(moved.detach(), labels, pairs)
+        cost = cost * pairs.w * self.pair_weight(scores.detach(), moved.s.detach(), labels, pairs)
         size = len(scores.s)
         row, weight = cost.view(size, -1).sum(1), pairs.w.view(size, -1).sum(1)
 
@@ -92,6 +92,8 @@ class PairLoss(PrefLoss):
             probability_metrics(bag, log_probs, pairs)
         if (cut := self.link.clamped(si, sj)) is not None:
             bag.mean("clamped_frac", cut.to(s), pairs.w)
+        for cut_items in self.transform.clamped(scores.detach(), labels):
+            bag.mean("clamped_frac", cut_items.to(s), scores.mask.to(s))
         if labels.kind is not Kind.PAIR:
             list_metrics(bag, s, scores.mask, labels, pairs)
         if labels.group is not None:

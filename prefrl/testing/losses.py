@@ -18,7 +18,12 @@ from prefrl.losses import Kind, Labels, PrefLoss, Scores
 B, K, T = 5, 4, 3  # queries, items and steps of an example
 PER_ITEM = {"ref_logp", "prev_logp", "length", "nll", "others", "embed", "embed_view", "pref_logit"}
 PER_QUERY = {"resp_logratio", "rationale_nll"}
-EMBEDDED = {"embed", "embed_view", "latent_mu", "latent_logvar", "pref_logit"}  # aux that a loss trains directly
+# aux that a loss trains directly
+TRAINED = {"embed", "embed_view", "latent_mu", "latent_logvar", "pref_logit"} | {
+    "nll",
+    "resp_logratio",
+    "rationale_nll",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +80,7 @@ def _labels(kind: Kind, k: int, g: torch.Generator, dtype: torch.dtype) -> Label
 
 def value_and_gradients(loss: PrefLoss, given: Example) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of an example, and its gradients for the steps and the aux that a loss trains directly."""
-    leaves = {"step": given.step, **{key: value for key, value in given.aux.items() if key in EMBEDDED}}
+    leaves = {"step": given.step, **{key: value for key, value in given.aux.items() if key in TRAINED}}
     leaves = {key: value.detach().clone().requires_grad_() for key, value in leaves.items()}
     aux = {**given.aux, **{key: value for key, value in leaves.items() if key != "step"}}
     out = loss(replace(given, step=leaves["step"], aux=aux).scores(), given.labels)
@@ -104,7 +109,8 @@ def _items_of(labels: Labels, items: Tensor) -> Labels:
         assert labels.pref is not None
         return replace(labels, pref=1 - labels.pref)
     per_item = {name: getattr(labels, name) for name in ("rank", "grade", "binary", "item_weight")}
-    return replace(labels, **{name: value[:, items] for name, value in per_item.items() if value is not None})
+    moved: dict[str, Any] = {name: value[:, items] for name, value in per_item.items() if value is not None}
+    return replace(labels, **moved)
 
 
 # --- the promises ------------------------------------------------------------------------------------------------------
@@ -159,7 +165,7 @@ def ignores_skipped_queries(spec: Any, kind: Kind) -> None:
     rest, _ = value_and_gradients(_built(spec), rearranged(given, queries=torch.tensor([0, 2, 4])))
     torch.testing.assert_close(value, rest)
     for key, gradient in gradients.items():
-        if key == "step" or key in PER_ITEM:
+        if key == "step" or key in PER_ITEM | PER_QUERY:
             assert not gradient[[1, 3]].any(), f"a skipped query has a gradient for {key}"
 
 
@@ -207,7 +213,7 @@ def ignores_padding(spec: Any, kind: Kind) -> None:
         aux["pref_logit"] = torch.cat([aux["pref_logit"], torch.zeros(B, step.shape[1], 1, dtype=step.dtype)], 2)
     labels = given.labels
     fillers = {"rank": -1, "grade": 0.0, "binary": 0.0, "item_weight": 0.0}
-    grown = {
+    grown: dict[str, Any] = {
         name: torch.cat([getattr(labels, name), torch.full_like(getattr(labels, name)[:, :1], filler)], 1)
         for name, filler in fillers.items()
         if getattr(labels, name) is not None
@@ -250,7 +256,8 @@ def differentiates_right(spec: Any, kind: Kind) -> None:
     given, loss = example(kind, spec.requires), _built(spec)
 
     def of(step: Tensor) -> Tensor:
-        return loss(replace(given, step=step).scores(), given.labels).loss + 0 * step.sum()
+        value: Tensor = loss(replace(given, step=step).scores(), given.labels).loss
+        return value + 0 * step.sum()
 
     assert torch.autograd.gradcheck(of, (given.step.clone().requires_grad_(),))
 

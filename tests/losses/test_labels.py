@@ -75,7 +75,8 @@ def test_groups_by_name():
 
 
 @pytest.mark.parametrize(("given", "k"), [
-    (Tiers(((0,), (2,))), 2), (Tiers(((0,), (0, 1))), 2), (Choice(3), 3), (Grades((1.0,)), 2), (Triplet(1), 2), (Binary((2.0,)), 1),
+    (Tiers(((0,), (2,))), 2), (Tiers(((0,), (0, 1))), 2), (Choice(3), 3), (Grades((1.0,)), 2), (Triplet(1), 2),
+    (Binary((2.0,)), 1),
 ])  # fmt: skip
 def test_an_answer_that_does_not_fit_its_query_is_refused(given, k):
     with pytest.raises(BadAnswer, match="does not fit a query of"):

@@ -45,7 +45,7 @@ def test_the_same_loss_twice_keeps_both_terms(v):
 
 
 def test_an_unknown_name_lists_the_choices():
-    with pytest.raises(ConfigError, match="no loss 'bradly_terry'.*Did you mean 'bradley_terry'"):
+    with pytest.raises(ConfigError, match=r"no loss 'bradly_terry'.*Did you mean 'bradley_terry'"):
         build_loss([(1.0, "bradly_terry", None)], SPECS)
 
 
@@ -56,7 +56,7 @@ def test_no_term_says_what_to_write():
 
 def test_an_unsupported_kind_names_the_cure(v):
     loss = built((1.0, "bradley_terry", {}))
-    with pytest.raises(ConfigError, match="cannot use answers of kind 'binary'.*takes choice, grade, pair, ranking"):
+    with pytest.raises(ConfigError, match=r"cannot use answers of kind 'binary'.*takes choice, grade, pair, ranking"):
         loss(Scores.of(v.s), Labels(Kind.BINARY, binary=torch.ones(3, 2)))
     with pytest.raises(ConfigError, match="'similarity'"):
         loss.check(["similarity"], [])
