@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import sys
 from collections import defaultdict
 from functools import cache
 from typing import Any
@@ -18,6 +19,7 @@ for _variable in (
 ):  # read when torch and numpy are imported
     os.environ[_variable] = "1"
 
+collect_ignore = [] if any("soak" in argument for argument in sys.argv) else ["soak"]  # what takes long: make soak
 LIMIT = 60.0  # seconds of one test, its fixtures included
 CURES = {"gl": "apt install libegl1 libgl1-mesa-dri, or libosmesa6"}
 
