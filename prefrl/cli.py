@@ -205,16 +205,14 @@ def _print_records(records: Iterable[PluginRecord], as_json: bool) -> None:
 
 
 def _probed(plugins_dir: Path | None, wanted: Sequence[str] = ()) -> list[tuple[PluginRecord, tuple[str, ...]]]:
-    from prefrl.plugins import conflicts
-    from prefrl.probe import probe
+    from prefrl.probe import probe_all
 
     found = every(plugins_dir)
     names = {one.record.name for one in found}
     for name in wanted:
         if name not in names:
             raise PluginError(f"no plugin named '{name}'. {choices(name, names)}")
-    results = [probe(one) for one in found if not wanted or one.record.name in wanted]
-    return list(zip(conflicts(record for record, _ in results), (heavy for _, heavy in results), strict=True))
+    return probe_all(one for one in found if not wanted or one.record.name in wanted)
 
 
 @plugins_app.command("list")

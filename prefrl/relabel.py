@@ -36,7 +36,7 @@ class RewardScale:
 
     def apply(self, rewards: Array, dones: Array) -> Array:
         """(n_steps, n_envs) scaled rewards; `dones` says after which steps an episode ended."""
-        scaled = np.empty_like(rewards)
+        scaled = np.empty(rewards.shape)
         for t, (reward, done) in enumerate(zip(rewards, dones, strict=True)):
             self._returns = self._returns * self._gamma + reward
             self._statistics.update(self._returns)
@@ -83,7 +83,7 @@ class Relabeller:
             parts = list(self._recording.fresh())
             episodes = [self._seen_by_model(episode) for _, episode in parts]
             reward = self._combined(episodes)
-            rewards = np.empty(shape)
+            rewards = np.empty(shape, np.float32)  # as SB3's own VecEnvs return them
             filled = np.zeros(shape[1], int)
             offset = 0
             for env, episode in parts:
@@ -95,7 +95,7 @@ class Relabeller:
             assert (filled == shape[0]).all(), "the recording and the rollout buffer disagree"
             if self._scale is not None:
                 rewards = self._scale.apply(rewards, dones)
-            return rewards.astype(np.float32)
+            return np.asarray(rewards, np.float32)
 
     @contextmanager
     def using(self, reward: RewardModel) -> Iterator[None]:

@@ -124,6 +124,9 @@ class PPOLearner:
     def save(self, path: Path) -> None:
         self.policy.save(path)
 
+    def close(self) -> None:
+        self._model.logger.close()
+
     def state_dict(self) -> Mapping[str, Any]:
         return {"parameters": self._model.get_parameters(), "steps": self.steps}
 

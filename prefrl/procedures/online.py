@@ -24,17 +24,17 @@ class Online:
         context.pretrain()
         context.fit(round=0)  # answers the data set holds already
         asking = rounds_of(settings.feedback, learner.steps, total) if context.asks else []
-        for round, (step, answers) in enumerate(asking, start=1):
+        for number, (step, answers) in enumerate(asking, start=1):
             self._advance(context, learner, step)
-            context.ask(context.select(answers, round), round)
-            context.fit(round)
+            context.ask(context.select(answers, number), number)
+            context.fit(number)
             context.checkpoint(self.state_dict())
         self._advance(context, learner, total)
         context.evaluate(learner.policy, final=True)
 
     def _advance(self, context: RunContext, learner: Learner, target: int) -> None:
-        """Learn up to `target` steps, evaluating on the way."""
-        every = context.settings.evaluate.every
+        """Learn up to `target` steps, evaluating on the way, at half time at the latest."""
+        every = min(context.settings.evaluate.every, max(1, context.settings.algo.n_timesteps // 2))
         while learner.steps < target:
             due = (learner.steps // every + 1) * every
             learner.advance(min(due, target) - learner.steps)

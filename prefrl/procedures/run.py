@@ -14,33 +14,25 @@ import torch
 from prefrl import config
 from prefrl.errors import ConfigError
 from prefrl.evaluation import FIRST_SEED, Evaluator, agreement, learned_rewards, paired_returns, summarise
-from prefrl.fit import Answers, Trainer, gather
+from prefrl.fit import Answers, gather
 from prefrl.learners.policies import RandomPolicy
-from prefrl.losses import build_loss
-from prefrl.options import Options
 from prefrl.plugins import PluginHost
+from prefrl.procedures.assembly import Assembly
 from prefrl.progress import Progress
 from prefrl.queries.proposals import select
-from prefrl.relabel import Relabeller
 from prefrl.rendering import render_clips
-from prefrl.rollout.environments import make
-from prefrl.rollout.recording import RecordingVecEnv
 from prefrl.rollout.vectorised import information, record
 from prefrl.runs import RunFolder, manifest
 from prefrl.segments import SegmentPool
 from prefrl.settings import RunSettings
-from prefrl.sources.panel import Panel, Seat, seat
+from prefrl.sources.panel import Seat
 from prefrl.specs import (
     AskContext,
     BuildContext,
     Learner,
-    LearnerContext,
-    Needs,
     Policy,
     RewardModel,
-    RewardModelSpec,
     RunSummary,
-    SourceSpec,
     named_rng,
 )
 from prefrl.store import DataSet, open_store
@@ -76,7 +68,29 @@ class Run:
         self._answers: Answers | None = None
         self._fits = self._checkpoints = 0
         self._last: Evaluation | None = None
-        self._build()
+        self._parts = parts = Assembly(settings, host, self.env, self.name, self._folder.path, self.clock)
+        self.reward: RewardModel = parts.reward_model()
+        self._selector, self._trainer, self._panel = (
+            parts.selector(),
+            parts.trainer(self.reward),
+            parts.panel(self.data),
+        )
+        keep = settings.queries.window
+        self._venv = record(
+            settings.env, self.env, seed=settings.run.seed, name="run", keep=keep and max(keep, OBSERVED_STEPS)
+        )
+        self._relabel = parts.relabeller(self.reward, self._venv)
+        self._evaluator = Evaluator(settings.env, self.env)
+        self._progress = Progress(self.name, settings.algo.n_timesteps, settings.feedback.total if self.asks else 0)
+        self._learner: Learner | None = None
+        self._check_answers()
+
+    def _check_answers(self) -> None:
+        if self._parts.trained and not self.asks and not self.data.current():
+            raise ConfigError(
+                f"sources: reward.model '{self.settings.reward.model}' learns from answers, but there is no source and data "
+                f"set '{self.data.name}' holds none; add a source, e.g. `sources: {{oracle: {{}}}}`."
+            )
 
     def _free_name(self, wanted: Path, *, given: bool) -> tuple[str, Path]:
         """The wanted name, or with a number behind it where a run or a data set already has it."""
@@ -90,69 +104,8 @@ class Run:
             name = f"{wanted.name}-{n}"
         return name, wanted.parent / name
 
-    def _build(self) -> None:
-        settings, seed = self.settings, self.settings.run.seed
-        spec = self._host.spec("reward_models", settings.reward.model)
-        assert isinstance(spec, RewardModelSpec)
-        self._trained = spec.trained
-        self._reward_needs = spec.needs_of(settings.reward.options)
-        self.reward: RewardModel = spec.build(settings.reward.options, self.build_context("reward"))
-        self._selector = self._spec_build("selectors", settings.queries.selector, settings.queries.options, "queries")
-        loss = build_loss(
-            [(term.coef, term.name, term.options) for term in settings.reward.loss], self._host.specs("losses")
-        )
-        self._trainer = Trainer(
-            self.reward,
-            loss,
-            settings.reward.fit,
-            [self._spec_build("augmentations", a.name, a.options, "augment") for a in settings.reward.augment],
-            [self._spec_build("label_filters", f.name, f.options, "filters") for f in settings.reward.filters],
-            seed=int(self.rng("fit").integers(2**62)),
-        )
-        self._panel = Panel([self._seat(name) for name in settings.sources], self.data, self.env)
-        keep = settings.queries.window
-        self._venv = record(settings.env, self.env, seed=seed, name=self.name, keep=keep and max(keep, OBSERVED_STEPS))
-        self._relabel = self._relabeller(self.reward, self._reward_needs, self._venv)
-        self._evaluator = Evaluator(settings.env, self.env)
-        self._progress = Progress(self.name, settings.algo.n_timesteps, settings.feedback.total if self.asks else 0)
-        self._learner: Learner | None = None
-        if self._trained and not self.asks and not self.data.current():
-            raise ConfigError(
-                f"sources: reward.model '{settings.reward.model}' learns from answers, but there is no source and data set "
-                f"'{self.data.name}' holds none; add a source, e.g. `sources: {{oracle: {{}}}}`."
-            )
-
-    def _relabeller(self, reward: RewardModel, needs: Needs, venv: RecordingVecEnv) -> Relabeller:
-        return Relabeller(
-            reward,
-            needs,
-            venv.recording,
-            gamma=getattr(self.settings.algo.options, "gamma", 0.99),
-            scale=self.settings.relabel.scale,
-            bonuses=[self._spec_build("bonuses", b.name, b.options, "bonus") for b in self.settings.relabel.bonus],
-            clock=self.clock,
-        )
-
-    def _seat(self, name: str) -> Seat:
-        settings = self.settings.sources[name]
-        kind = {1: "binary", 2: "pair"}.get(self.settings.feedback.items, "ranking")
-        spec = self._host.spec("sources", settings.use or name)
-        assert isinstance(spec, SourceSpec)
-        return seat(name, spec, settings, self.build_context(f"sources.{name}"), kind)
-
-    def _spec_build(self, kind: str, name: str, options: Options, key: str) -> Any:
-        return self._host.spec(kind, name).build(options, self.build_context(key))
-
     def build_context(self, name: str) -> BuildContext:
-        return BuildContext(
-            run=self.name,
-            name=name,
-            seed=self.settings.run.seed,
-            env=self.env,
-            device=self.device,
-            folder=self._folder.path,
-            make_env=lambda: make(self.settings.env),
-        )
+        return self._parts.context(name)
 
     # --- what a procedure sees -------------------------------------------------------------------------------------
 
@@ -161,18 +114,13 @@ class Run:
         return self._folder.path
 
     @property
-    def device(self) -> str:
-        wanted = self.settings.run.device
-        return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
-
-    @property
     def step(self) -> int:
         return self._venv.recording.steps
 
     @property
     def asks(self) -> bool:
         """Whether there is a model to fit and somebody to ask."""
-        return self._trained and len(self.settings.sources) > 0
+        return self._parts.trained and len(self.settings.sources) > 0
 
     @property
     def pool(self) -> SegmentPool:
@@ -185,25 +133,11 @@ class Run:
     def learner(self, seed: int | None = None) -> Learner:
         if self._learner is None:
             seed = self.settings.run.seed if seed is None else seed
-            total = self.settings.algo.n_timesteps
-            self._learner = self._new_learner(self._venv, self._relabel, seed, total, self._folder.path)
+            steps = self.settings.algo.n_timesteps
+            self._learner = self._parts.learner(
+                self._venv, self._relabel, seed=seed, steps=steps, folder=self.folder, tick=self._progress.step
+            )
         return self._learner
-
-    def _new_learner(self, venv: RecordingVecEnv, relabel: Relabeller, seed: int, steps: int, folder: Path) -> Learner:
-        algo = self.settings.algo
-        context = LearnerContext(
-            env=venv,
-            relabel=relabel,
-            seed=seed,
-            device="cpu" if self.settings.run.device == "auto" else self.device,
-            total_steps=steps,
-            normalize=algo.normalize,
-            folder=folder,
-            clock=self.clock,
-            tick=self._progress.step,
-        )
-        learner: Learner = self._host.spec("learners", algo.name).build(algo.options, context)
-        return learner
 
     def pretrain(self) -> None:
         settings = self.settings.pretrain
@@ -222,7 +156,7 @@ class Run:
             self.reward.observe(self._recent())
             return select(
                 self.pool, self._selector, self.reward, n,
-                run=self.name, round=round, feedback=self.settings.feedback, queries=self.settings.queries,
+                run=f"{self.settings.run.name}/{self.settings.run.seed}", round=round, feedback=self.settings.feedback, queries=self.settings.queries,
                 rng=self.rng("select", round),
             )  # fmt: skip
 
@@ -241,7 +175,7 @@ class Run:
         return AskContext(self.step, round, self.rng("sources", seat.name, round), policy, pool)
 
     def fit(self, round: int) -> RewardFit | None:
-        if not self._trained:
+        if not self._parts.trained:
             return None
         with self.clock.phase("fit"):
             self._read_answers()
@@ -315,7 +249,7 @@ class Run:
         episodes = self._evaluator.episodes(policy, seeds)
         learned = learned_rewards(self.reward, episodes)
         compared = (float("nan"), float("nan"))
-        if self._trained and self.reward.version and self.step:
+        if self._parts.trained and self.reward.version and self.step:
             segment = self.settings.feedback.segment
             returns = paired_returns(
                 self.pool, self.reward, AGREEMENT_SEGMENTS, segment, self.rng("agreement", self.step)
@@ -338,11 +272,13 @@ class Run:
         self._folder.save_episode(label, episode, learned, self.step)
 
     def train_policy(self, reward: RewardModel, seed: int, steps: int) -> Policy:
-        folder = self._folder.path / "policies" / f"{reward.version}-{seed}"
+        folder = self.folder / "policies" / f"{reward.version}-{seed}"
         folder.mkdir(parents=True, exist_ok=True)
-        venv = record(self.settings.env, self.env, seed=seed, name=f"{self.name}-{seed}", keep=OBSERVED_STEPS)
-        learner = self._new_learner(venv, self._relabeller(reward, self._reward_needs, venv), seed, steps, folder)
+        venv = record(self.settings.env, self.env, seed=seed, name=f"policy-{seed}", keep=OBSERVED_STEPS)
+        relabel = self._parts.relabeller(reward, venv)
+        learner = self._parts.learner(venv, relabel, seed=seed, steps=steps, folder=folder, tick=lambda _: None)
         learner.advance(steps)
+        learner.close()
         return learner.policy
 
     def render(self, segments: Sequence[Segment]) -> Sequence[Path]:
@@ -406,6 +342,8 @@ class Run:
         self._folder.replace_json("timing.json", timing)
         self._folder.replace_json("manifest.json", self._manifest)
         self._host.emit("run_ended", self, summary)
+        if self._learner is not None:
+            self._learner.close()
         self._evaluator.close()
         self._venv.close()
         self._store.close()

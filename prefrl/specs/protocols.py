@@ -1,191 +1,21 @@
-"""What plugins hand to the host (specs), what they build (protocols) and what they are given (contexts).
-
-A spec is a name, a sentence, an options model and a builder. Registering one imports nothing heavy: options are
-pydantic models, builders are made with `lazy` or import inside. Torch types appear under TYPE_CHECKING only.
-"""
+"""What specs build: one protocol per kind. Torch types appear under TYPE_CHECKING only."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-import pluggy
 
-from prefrl.options import NoOptions, Options
-from prefrl.types import (
-    Array,
-    Channels,
-    EnvInfo,
-    Episode,
-    Evaluation,
-    Item,
-    Preference,
-    Query,
-    RewardFit,
-    Segment,
-)
+from prefrl.specs.contexts import AskContext, BuildContext, Candidates
+from prefrl.types import Array, Channels, EnvInfo, Episode, Evaluation, Item, Preference, Query, RewardFit, Segment
 
 if TYPE_CHECKING:
     import torch
 
     from prefrl.losses import Labels, PrefLoss, Scores
-
-API_VERSION = 1
-hookimpl = pluggy.HookimplMarker("prefrl")
-
-Need = Literal[
-    "true_reward", "privileged_factors", "factors", "frames", "text", "states", "pool", "env", "policy", "critic"
-]
-Needs = frozenset[str]
-
-
-def lazy(path: str) -> Callable[..., Any]:
-    """A builder that imports ``"package.module:function"`` when it is first called."""
-    module, _, name = path.partition(":")
-
-    def build(*args: Any, **kwargs: Any) -> Any:
-        return getattr(import_module(module), name)(*args, **kwargs)
-
-    build.__qualname__ = build.__name__ = path
-    return build
-
-
-# --- specs: what `prefrl_register_<plural>` returns ----------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
-    """One thing a plugin offers under a name of the YAML."""
-
-    name: str
-    summary: str  # one line for `prefrl plugins list`
-    build: Callable[..., Any]
-    options: type[Options] = NoOptions
-    needs: Needs | Callable[[Any], Needs] = frozenset()  # a function of the options where they decide
-    api: int = API_VERSION
-
-    def needs_of(self, options: Options) -> Needs:
-        """What it needs under these options."""
-        return self.needs(options) if callable(self.needs) else self.needs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceSpec(Spec):
-    """Who answers. `build(options, BuildContext) -> Source`; a deferred one answers through the store instead."""
-
-    deferred: bool = False
-    answers: frozenset[str] = frozenset({"pair", "ranking"})  # kinds of question it can answer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelectorSpec(Spec):
-    """Which queries are worth asking. `build(options, BuildContext) -> Selector`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RewardModelSpec(Spec):
-    """`build(options, BuildContext) -> RewardModel`. `trained` is False for one that no preference changes."""
-
-    trained: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LossSpec(Spec):
-    """`build(options) -> PrefLoss`. `vectors` are (scores, labels, expected) triples for the conformance suite."""
-
-    kinds: frozenset[str] = frozenset({"pair"})
-    requires: frozenset[str] = frozenset()  # keys of Scores.aux
-    paper: str = ""
-    shift_invariant: bool = True
-    batch_coupled: bool = False
-    vectors: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearnerSpec(Spec):
-    """What trains a policy. `build(options, LearnerContext) -> Learner`."""
-
-    off_policy: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcedureSpec(Spec):
-    """The order of the stages. `build(options) -> Procedure`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutorSpec(Spec):
-    """Where independent work runs. `build(options) -> Executor`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AugmentationSpec(Spec):
-    """`build(options, BuildContext) -> Augmentation`: changes a training batch of segments, never the stored ones."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelFilterSpec(Spec):
-    """`build(options, BuildContext) -> LabelFilter`: weights or flips labels before each fit."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BonusSpec(Spec):
-    """`build(options, BuildContext) -> Bonus`: a decaying intrinsic reward added in relabel."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PretrainerSpec(Spec):
-    """`build(options) -> Pretrainer`: what happens before the first question."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaySamplerSpec(Spec):
-    """`build(options, BuildContext) -> ReplaySampler`: which stored transitions a batch is drawn from."""
-
-
-# --- contexts: what builders and calls are given -------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class BuildContext:
-    """Given to builders. `folder` is the run's own; `name` is the instance's key in the YAML."""
-
-    run: str
-    name: str
-    seed: int
-    env: EnvInfo
-    device: str = "cpu"
-    folder: Path = Path()
-    make_env: Callable[[], Any] | None = None  # a fresh, untouched environment, for those that need "env"
-
-    def rng(self, *path: str | int) -> np.random.Generator:
-        """An independent generator named by `path`: the same name gives the same stream in every process."""
-        return named_rng(self.seed, self.run, self.name, *path)
-
-
-def named_rng(seed: int, *path: str | int) -> np.random.Generator:
-    """A generator that depends on `seed` and a name alone, not on what ran before or on PYTHONHASHSEED."""
-    words = [int.from_bytes(str(part).encode(), "little") for part in path]
-    return np.random.default_rng(np.random.SeedSequence([seed, *words]))
-
-
-@dataclass(frozen=True, slots=True)
-class AskContext:
-    """Given to a source with the queries. Fields other than step and round are filled only where `needs` names them."""
-
-    step: int
-    round: int
-    rng: np.random.Generator
-    policy: Policy | None = None
-    pool: Any = None
-
-
-# --- protocols: what specs build -----------------------------------------------------------------------------------
 
 
 @runtime_checkable
@@ -211,15 +41,9 @@ class Pool(Protocol):
         """Copy one segment to the host, with its content hash."""
         ...
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
-    """Proposed queries: `segments[items[q, k]]` is item k of proposal q. A selector keeps the best n."""
-
-    segments: Sequence[Segment]
-    items: Array  # (Q, K) int
-    labelled: Array  # (L, K) int; rows into `segments` of queries asked before, empty if none
-    returns: Array | None  # (E, len(segments)): each member's learned return, None before the first fit
+    def recent(self, n: int) -> Sequence[Episode]:
+        """The last `n` episodes that ended, oldest first; those in progress while none has."""
+        ...
 
 
 class Selector(Protocol):
@@ -299,21 +123,6 @@ class Policy(Protocol):
     def save(self, path: Path) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class LearnerContext:
-    """Given to a learner's builder: where it acts, what it learns from and for how long."""
-
-    env: Any  # the recording SB3 VecEnv
-    relabel: Any  # prefrl.relabel.Relabeller: the learned reward of what was just recorded
-    seed: int
-    device: str
-    total_steps: int  # of the run: schedules run over all of it
-    normalize: bool  # running mean and std of observations
-    folder: Path
-    clock: Any  # prefrl.timing.Clock: phases "collect" and "learn" are the learner's
-    tick: Callable[[int], None]  # to be told the steps taken, once per rollout
-
-
 class Learner(Protocol):
     """A policy in training; SB3 steps the environments."""
 
@@ -330,6 +139,10 @@ class Learner(Protocol):
 
     def log(self, values: Mapping[str, float]) -> None:
         """Scalars for the next line of its logger."""
+        ...
+
+    def close(self) -> None:
+        """Close its log files."""
         ...
 
     def save(self, path: Path) -> None:
@@ -483,15 +296,3 @@ class RunContext(RunView, Protocol):
     def log(self, values: Mapping[str, float]) -> None:
         """Scalars for the run's logger at the current step."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """What `prefrl_on_run_ended` receives."""
-
-    status: Literal["ok", "failed", "interrupted"]
-    steps: int
-    preferences: int
-    evaluation: Evaluation | None = None
-    error: str = ""
-    timing: Mapping[str, float] = field(default_factory=dict)  # seconds by phase

@@ -1,0 +1,154 @@
+"""Settings and a host in, the parts of a run out: each is built here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from prefrl.fit import Trainer
+from prefrl.losses import build_loss
+from prefrl.plugins import PluginHost
+from prefrl.relabel import Relabeller
+from prefrl.rollout.environments import make
+from prefrl.rollout.recording import RecordingVecEnv
+from prefrl.settings import RunSettings
+from prefrl.sources.panel import Panel, Seat, seat
+from prefrl.specs import (
+    BuildContext,
+    Learner,
+    LearnerContext,
+    Needs,
+    RewardModel,
+    RewardModelSpec,
+    Selector,
+    SourceSpec,
+)
+from prefrl.store import DataSet
+from prefrl.timing import Clock
+from prefrl.types import EnvInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """What every part is built from."""
+
+    settings: RunSettings
+    host: PluginHost
+    env: EnvInfo
+    run: str
+    folder: Path
+    clock: Clock
+
+    def context(self, name: str) -> BuildContext:
+        """For building something under a name of its own."""
+        return BuildContext(
+            run=self.run,
+            name=name,
+            seed=self.settings.run.seed,
+            env=self.env,
+            device=self.device,
+            folder=self.folder,
+            make_env=lambda: make(self.settings.env),
+        )
+
+    @property
+    def device(self) -> str:
+        """Where reward models live: the configured device, or a GPU if there is one."""
+        wanted = self.settings.run.device
+        return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
+
+    @property
+    def trained(self) -> bool:
+        """Whether answers change the reward model."""
+        return self._reward_spec.trained
+
+    @property
+    def reward_needs(self) -> Needs:
+        """What the reward model reads beyond observations and actions."""
+        return self._reward_spec.needs_of(self.settings.reward.options)
+
+    @property
+    def _reward_spec(self) -> RewardModelSpec:
+        spec = self.host.spec("reward_models", self.settings.reward.model)
+        assert isinstance(spec, RewardModelSpec)
+        return spec
+
+    def reward_model(self) -> RewardModel:
+        """The run's reward model, before any fit."""
+        model: RewardModel = self._reward_spec.build(self.settings.reward.options, self.context("reward"))
+        return model
+
+    def selector(self) -> Selector:
+        """What ranks proposed queries."""
+        selector: Selector = self._build("selectors", self.settings.queries.selector, self.settings.queries.options)
+        return selector
+
+    def trainer(self, reward: RewardModel) -> Trainer:
+        """What fits `reward` to answers."""
+        settings = self.settings.reward
+        terms = [(term.coef, term.name, term.options) for term in settings.loss]
+        return Trainer(
+            reward,
+            build_loss(terms, self.host.specs("losses")),
+            settings.fit,
+            [self._build("augmentations", chosen.name, chosen.options) for chosen in settings.augment],
+            [self._build("label_filters", chosen.name, chosen.options) for chosen in settings.filters],
+            seed=int(self.context("fit").rng().integers(2**62)),
+        )
+
+    def panel(self, data: DataSet) -> Panel:
+        """The configured sources."""
+        return Panel([self._seat(name) for name in self.settings.sources], data, self.env)
+
+    def _seat(self, name: str) -> Seat:
+        settings = self.settings.sources[name]
+        kind = {1: "binary", 2: "pair"}.get(self.settings.feedback.items, "ranking")
+        spec = self.host.spec("sources", settings.use or name)
+        assert isinstance(spec, SourceSpec)
+        return seat(name, spec, settings, self.context(f"sources.{name}"), kind)
+
+    def relabeller(self, reward: RewardModel, venv: RecordingVecEnv) -> Relabeller:
+        """What turns `reward` of recorded steps into what the learner sees."""
+        settings = self.settings.relabel
+        return Relabeller(
+            reward,
+            self.reward_needs,
+            venv.recording,
+            gamma=getattr(self.settings.algo.options, "gamma", 0.99),
+            scale=settings.scale,
+            bonuses=[self._build("bonuses", chosen.name, chosen.options) for chosen in settings.bonus],
+            clock=self.clock,
+        )
+
+    def learner(
+        self,
+        venv: RecordingVecEnv,
+        relabel: Relabeller,
+        *,
+        seed: int,
+        steps: int,
+        folder: Path,
+        tick: Callable[[int], None],
+    ) -> Learner:
+        """A fresh learner on `venv`; small policies are faster on the CPU, so that `auto` puts it there."""
+        algo = self.settings.algo
+        context = LearnerContext(
+            env=venv,
+            relabel=relabel,
+            seed=seed,
+            device="cpu" if self.settings.run.device == "auto" else self.device,
+            total_steps=steps,
+            normalize=algo.normalize,
+            folder=folder,
+            clock=self.clock,
+            tick=tick,
+        )
+        learner: Learner = self.host.spec("learners", algo.name).build(algo.options, context)
+        return learner
+
+    def _build(self, kind: str, name: str, options: Any) -> Any:
+        return self.host.spec(kind, name).build(options, self.context(f"{kind}.{name}"))
