@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from prefrl import doors, plugins, probe
+from prefrl import doors, probe
 from prefrl.errors import EnvironmentMissing
 from prefrl.rendering import gl_backend
 
@@ -113,9 +113,7 @@ def _disk(folder: Path) -> Finding:
 
 
 def _plugins(plugins_dir: Path | None) -> Iterator[Finding]:
-    found = doors.every(plugins_dir)
-    records = plugins.conflicts(probe.probe(one)[0] for one in found)
-    for record in records:
+    for record, _ in probe.probe_all(doors.every(plugins_dir)):
         if record.status == "active":
             yield Finding(f"plugin {record.name}", "ok", str(record))
         else:

@@ -10,19 +10,31 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 
 from prefrl import doors
 from prefrl.doors import Found, PluginRecord
-from prefrl.plugins import PluginHost
+from prefrl.plugins import PluginHost, conflicts
 
 LIMIT = 30.0  # seconds for one import; a busy machine needs several for numpy and pydantic alone
 HEAVY = ("torch", "mujoco", "stable_baselines3", "transformers")  # what must wait until something is built
 
 
-def probe(found: Found, limit: float = LIMIT) -> tuple[PluginRecord, tuple[str, ...]]:
+Probed = tuple[PluginRecord, tuple[str, ...]]
+
+
+def probe_all(found: Iterable[Found], limit: float = LIMIT) -> list[Probed]:
+    """Each of `found` probed, as many at once as there are cores; names that two of them offer are marked."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda one: probe(one, limit), found))
+    return list(zip(conflicts(record for record, _ in results), (heavy for _, heavy in results), strict=True))
+
+
+def probe(found: Found, limit: float = LIMIT) -> Probed:
     """The record after an import elsewhere, and the heavy packages that the import brought along."""
     record = found.record
     command = [sys.executable, "-m", "prefrl.probe", found.door, found.target]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefrl.doors import built_in, file, module
-from prefrl.probe import probe
+from prefrl.probe import probe, probe_all
 
 TEACHER = """
 from prefrl.specs import SourceSpec, hookimpl
@@ -49,3 +49,14 @@ def test_the_built_in_plugin_is_light_and_active() -> None:
     record, heavy = probe(built_in())
     assert (record.status, heavy) == ("active", ())
     assert "ppo" in record.offers["learners"]
+
+
+def test_names_offered_twice_are_found_across_processes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text(TEACHER, encoding="utf-8")
+    records = [
+        record
+        for record, _ in probe_all([file(tmp_path / "one.py"), file(tmp_path / "two.py"), module("no_such_plugin")])
+    ]
+    assert [record.status for record in records] == ["conflict", "conflict", "broken"]
+    assert str(tmp_path / "two.py") in records[0].error
