@@ -167,8 +167,19 @@ LINKS = [
 def test_swapping_the_items_and_the_answer_changes_nothing(link, batch):
     s, p = batch
     loss = bt(link=link)
-    direct = loss_of(loss, s, Labels(Kind.PAIR, pref=p))
-    torch.testing.assert_close(loss_of(loss, s.flip(1), Labels(Kind.PAIR, pref=1 - p)), direct)
+    margin = torch.linspace(0, 1, len(p), dtype=torch.float64)
+    direct = loss_of(loss, s, Labels(Kind.PAIR, pref=p, margin=margin))
+    torch.testing.assert_close(loss_of(loss, s.flip(1), Labels(Kind.PAIR, pref=1 - p, margin=margin)), direct)
+
+
+@pytest.mark.parametrize("link", LINKS, ids=str)
+def test_a_margin_is_met_by_that_much_more(v, link):
+    """A pair with margin m costs what the pair whose winner is lower by m costs without one."""
+    lowered = v.tensor([[0.7, 0.4], [0.3, 1.1]])
+    s = lowered + v.tensor([[0.5, 0.0], [0.0, 0.5]])
+    won = v.tensor([1.0, 0.0])
+    found = loss_of(bt(link=link), s, v.pairs(won, margin=v.tensor([0.5, 0.5])))
+    torch.testing.assert_close(found, loss_of(bt(link=link), lowered, v.pairs(won)))
 
 
 @settings(max_examples=30, deadline=None)

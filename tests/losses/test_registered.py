@@ -5,6 +5,9 @@ import pytest
 import torch
 
 from prefrl.losses import Kind, Labels, PrefLoss, Scores
+from prefrl.losses.options import BradleyTerryOptions
+from prefrl.losses.pairwise import build
+from prefrl.losses.parts import LINKS, PAIR_WEIGHTS, TRANSFORMS
 from prefrl.losses.registered import losses
 from prefrl.options import NoOptions
 from prefrl.testing.losses import PROMISES, check_loss
@@ -14,8 +17,30 @@ SPECS = [
 ]
 
 
+def variant(**options):
+    """Bradley-Terry with other parts, as a spec of its own."""
+    design = BradleyTerryOptions(**options).design()
+    return SimpleNamespace(
+        name="bradley_terry " + " ".join(map(str, options.values())), options=lambda: BradleyTerryOptions(**options), build=build,
+        kinds=design_kinds, requires=design.requires, shift_invariant=design.shift_invariant, batch_coupled=False,
+    )  # fmt: skip
+
+
+design_kinds = frozenset({"pair", "grade"})
+MOVING = {
+    "focal",
+    "policy_likelihood",
+}  # weights that change with the scores: no gradient flows, so none can be checked
+VARIANTS = [
+    *(variant(link=link) for link in LINKS),
+    *(variant(pair_weight=weight) for weight in PAIR_WEIGHTS if weight not in MOVING),
+    *(variant(transform=[name]) for name in TRANSFORMS if name != "standardise_by_group"),
+    *(variant(label_tf=[name]) for name in ("smooth_flip", "smooth_uniform", "margin")),
+]
+
+
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", SPECS + VARIANTS, ids=lambda spec: spec.name)
 def test_promise(spec, promise):
     for kind in sorted(spec.kinds):
         promise(spec, Kind(kind))
