@@ -91,3 +91,10 @@ class SegmentPool:
     def segment(self, index: Cut) -> Segment:
         """Copy one cut to the host."""
         return cut(index.episode, index.start, index.length)
+
+    def recent(self, n: int) -> Sequence[Episode]:
+        """The last `n` episodes that ended, in the order they ended; those in progress while none has."""
+        taken = [episode for episode in self._episodes if len(episode)]
+        ended = [episode for episode in taken if episode.terminated or episode.truncated]
+        ended.sort(key=lambda episode: episode.begin + len(episode) * self._stride)
+        return ended[-n:] if ended else taken

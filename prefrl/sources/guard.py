@@ -5,10 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
 
 from prefrl.errors import BadAnswer
-from prefrl.specs import Needs
-from prefrl.types import Answer, Binary, Candidate, Choice, Grades, Item, Preference, Query, Segment, Tiers, Triplet
+from prefrl.specs import Needs, Pool
+from prefrl.types import (
+    Answer,
+    Binary,
+    Candidate,
+    Choice,
+    Episode,
+    Grades,
+    Item,
+    Preference,
+    Query,
+    Segment,
+    Tiers,
+    Triplet,
+)
+
+Recorded = TypeVar("Recorded", Segment, Episode)
 
 # Which answers say something about which kind of question.
 ANSWERS: Mapping[str, tuple[type[Answer], ...]] = {
@@ -32,27 +50,43 @@ def hide(query: Query, needs: Needs, privileged: frozenset[str]) -> Query:
 
 def _hidden(item: Item, needs: Needs, privileged: frozenset[str]) -> Item:
     if isinstance(item, Candidate) and item.clip is not None:
-        return replace(item, clip=_hidden_segment(item.clip, needs, privileged))
-    return _hidden_segment(item, needs, privileged) if isinstance(item, Segment) else item
+        return replace(item, clip=_hidden_record(item.clip, needs, privileged))
+    return _hidden_record(item, needs, privileged) if isinstance(item, Segment) else item
 
 
-def _hidden_segment(segment: Segment, needs: Needs, privileged: frozenset[str]) -> Segment:
+def _hidden_record(record: Recorded, needs: Needs, privileged: frozenset[str]) -> Recorded:
     visible = {
         name: values
-        for name, values in segment.factors.items()
+        for name, values in record.factors.items()
         if ("privileged_factors" if name in privileged else "factors") in needs
     }
     reward, policy = "true_reward" in needs, "policy" in needs
     return replace(
-        segment,
+        record,
         factors=visible,
-        true_reward=segment.true_reward if reward else None,
-        cost=segment.cost if reward else {},
-        extras=segment.extras if "privileged_factors" in needs else {},
-        states=segment.states if needs & {"states", "frames"} else None,
-        policy_action=segment.policy_action if policy else None,
-        log_prob=segment.log_prob if policy else None,
+        true_reward=record.true_reward if reward else None,
+        cost=record.cost if reward else {},
+        extras=record.extras if "privileged_factors" in needs else {},
+        states=record.states if needs & {"states", "frames"} else None,
+        policy_action=record.policy_action if policy else None,
+        log_prob=record.log_prob if policy else None,
     )
+
+
+class VisiblePool:
+    """A pool as one source may see it: what it did not declare is hidden in every segment and episode handed out."""
+
+    def __init__(self, pool: Pool, needs: Needs, privileged: frozenset[str]) -> None:
+        self._pool, self._needs, self._privileged = pool, needs, privileged
+
+    def sample(self, n: int, length: int, rng: np.random.Generator, window: int | None = None) -> Sequence[Any]:
+        return self._pool.sample(n, length, rng, window)
+
+    def segment(self, index: Any) -> Segment:
+        return _hidden_record(self._pool.segment(index), self._needs, self._privileged)
+
+    def recent(self, n: int) -> Sequence[Episode]:
+        return [_hidden_record(episode, self._needs, self._privileged) for episode in self._pool.recent(n)]
 
 
 def checked(answers: Iterable[Preference], queries: Sequence[Query], name: str) -> Iterator[Preference]:

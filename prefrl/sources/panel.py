@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prefrl.errors import ConfigError
 from prefrl.settings import SourceSettings
-from prefrl.sources.guard import checked, hide
+from prefrl.sources.guard import VisiblePool, checked, hide
 from prefrl.specs import AskContext, BuildContext, Needs, Source, SourceSpec
 from prefrl.store import DataSet
 from prefrl.types import EnvInfo, Preference, Query
@@ -51,9 +51,9 @@ class Panel:
         answers: list[Preference] = []
         for seat in self._seats:
             decided = {answer.query_id for answer in answers}
-            queries = self._within_budget(seat, [query for query in queries if query.id not in decided])
-            if queries:
-                answers += self._answers(seat, queries, context(seat))
+            asked = self._within_budget(seat, [query for query in queries if query.id not in decided])
+            if asked:
+                answers += self._answers(seat, asked, context(seat))
         return answers
 
     def _within_budget(self, seat: Seat, queries: list[Query]) -> list[Query]:
@@ -70,6 +70,8 @@ class Panel:
         if seat.source is None:
             return answers + list(self._awaited(seat, rest))
         visible = [hide(query, seat.needs, self._privileged) for query in rest]
+        if context.pool is not None:
+            context = replace(context, pool=VisiblePool(context.pool, seat.needs, self._privileged))
         for answer in checked(seat.source.label(visible, context), visible, seat.name):
             self._data.add(answer)
             answers.append(answer)

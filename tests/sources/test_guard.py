@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from prefrl.errors import BadAnswer
-from prefrl.sources.guard import checked, hide
+from prefrl.segments import SegmentPool
+from prefrl.sources.guard import VisiblePool, checked, hide
 from prefrl.types import (
     Answer,
     Binary,
     Candidate,
     Choice,
+    Episode,
     Grades,
     Preference,
     Query,
@@ -184,3 +186,20 @@ def test_unknown_doubled_and_foreign_answers_are_refused_where_they_come() -> No
         assert next(stream) is good  # what came before stands
         with pytest.raises(BadAnswer, match=words):
             next(stream)
+
+
+def test_a_pool_shows_what_was_declared_and_no_more() -> None:
+    rows = (np.zeros((7, 1)), np.zeros((6, 1)), np.ones(6))
+    factors = {"height": np.ones(6), "speed": np.ones(6)}
+    whole = SegmentPool([Episode("0", *rows, factors=factors, truncated=True)], steps=6, stride=1)
+    blind, seeing = (
+        VisiblePool(whole, frozenset(needs), frozenset({"speed"})) for needs in ({"factors"}, {"true_reward"})
+    )
+    (index,) = blind.sample(1, 3, np.random.default_rng(0))
+    for hidden in (blind.segment(index), *blind.recent(10)):
+        assert hidden.true_reward is None
+        assert set(hidden.factors) == {"height"}
+    (index,) = seeing.sample(1, 3, np.random.default_rng(0))
+    for shown in (seeing.segment(index), *seeing.recent(10)):
+        assert shown.true_reward is not None
+        assert shown.factors == {}

@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable
 
-from prefrl.specs import SourceSpec, hookimpl, lazy
+from prefrl.specs import Needs, SourceSpec, hookimpl, lazy
 from prefrl_oracle.options import OracleOptions
+
+
+def _needs(options: OracleOptions) -> Needs:
+    return frozenset({"true_reward", "pool"} if options.watches else {"true_reward"})
 
 
 @hookimpl
@@ -11,9 +15,9 @@ def prefrl_register_sources() -> Iterable[SourceSpec]:
     """Offer the oracle."""
     yield SourceSpec(
         name="oracle",
-        summary="the true return decides: error-free, or Boltzmann-rational with beta",
+        summary="the true return decides: without error, or with the weaknesses of B-Pref's teachers",
         build=lazy("prefrl_oracle.oracle:Oracle"),
         options=OracleOptions,
-        needs=frozenset({"true_reward"}),
+        needs=_needs,
         answers=frozenset({"pair", "ranking", "choice"}),
     )

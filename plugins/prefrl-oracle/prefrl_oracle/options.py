@@ -1,19 +1,62 @@
-"""What can be set of the oracle."""
+"""What can be set of the oracle: one knob per weakness, each off by default, in the order in which they act."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from prefrl.options import Options
 
 
 class OracleOptions(Options):
-    """How rational the oracle is."""
+    """B-Pref's teachers (Lee et al. 2021, arXiv 2111.03026, section 3) as knobs that can be combined."""
 
+    skip: float = Field(
+        0.0,
+        ge=0,
+        description="skips a question whose best clip does not reach this share of the usual return, which is what the last "
+        "ten episodes collected in as many steps (where that is negative: usual - (1 - skip) * |usual|)",
+    )
+    equal: float = Field(
+        0.0,
+        ge=0,
+        description="calls clips equal whose returns differ by less than this share of the usual return's size",
+    )
+    discount: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="below 1 the teacher is myopic: a clip's last step weighs 1, the one before `discount`, the one before "
+        "that its square",
+    )
+    error: float = Field(
+        0.0,
+        ge=0,
+        lt=0.5,
+        description="share of random pairs of clips that it gets wrong, near ties more often than clear cases: `beta` is "
+        "solved for on what the run has recorded, so the number means the same in every environment",
+    )
     beta: float | None = Field(
         None,
         gt=0,
-        description="P(a beats b) = sigmoid(beta * (return of a - return of b)), returns being undiscounted sums over the "
-        "clip in the reward's own units (the cost's, for questions about a cost): 1/beta is the difference that it gets "
-        "right 73% of the time; null: never errs",
+        description="P(a beats b) = sigmoid(beta * (return of a - return of b)), in the reward's own units (the cost's, for "
+        "questions about a cost): 1/beta is the difference that it gets right 73% of the time; null: `error` decides",
     )
+    mistake: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="probability of turning an answer round, however clear the case; never one that says equal",
+    )
+
+    @model_validator(mode="after")
+    def _one_rationality(self) -> Self:
+        if self.error and self.beta is not None:
+            raise ValueError("error and beta both say how rational the oracle is; give one of them")
+        return self
+
+    @property
+    def watches(self) -> bool:
+        """Whether it must know what the run has recorded."""
+        return bool(self.skip or self.equal or self.error)

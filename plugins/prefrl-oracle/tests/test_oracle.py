@@ -15,7 +15,7 @@ import prefrl_oracle
 from prefrl.errors import PluginError
 from prefrl.specs import AskContext, BuildContext
 from prefrl.types import Candidate, Choice, EnvInfo, Preference, Query, Segment, Text, Tiers
-from prefrl_oracle.oracle import perturbed, ranks
+from prefrl_oracle.teacher import perturbed, ranks
 
 (SPEC,) = prefrl_oracle.prefrl_register_sources()
 
