@@ -12,9 +12,9 @@ import yaml
 from gymnasium import spaces
 from stable_baselines3 import PPO
 
-from prefrl.errors import RunError
+from prefrl.errors import RunError, choices
 from prefrl.learners.policies import SB3Policy
-from prefrl.rollout.environments import flat_shape, make
+from prefrl.rollout.environments import flat, make
 from prefrl.rollout.recording import KEY, RecordedEnv, Track
 from prefrl.runs import read_env
 from prefrl.settings import EnvSettings
@@ -23,6 +23,7 @@ from prefrl.types import Array, EnvInfo, Episode, Evaluation
 if TYPE_CHECKING:
     from prefrl.specs import Policy, Pool, RewardModel
 
+ALGORITHMS = {"ppo": PPO}  # whose model.zip can be loaded again
 FIRST_SEED = 10_000  # evaluation seeds are FIRST_SEED + i, so that no training seed is among them
 
 
@@ -45,7 +46,7 @@ class Evaluator:
             actions = policy.act(np.stack([latest[i] for i in running]))
             for i, action in zip(list(running), actions, strict=True):
                 obs, _, terminated, truncated, info = envs[i].step(action)
-                latest[i] = self._flat(envs[i], obs)
+                latest[i] = flat(envs[i].observation_space, obs)
                 tracks[i].add(latest[i], info[KEY])
                 tracks[i].terminated, tracks[i].truncated = terminated, truncated
                 reached = info.get("success", info.get("is_success"))
@@ -57,15 +58,9 @@ class Evaluator:
 
     def _begin(self, env: RecordedEnv, index: int, seed: int) -> Track:
         obs, info = env.reset(seed=seed)
-        track = Track(f"evaluation/{seed}", self._info.id, index, 0, min(self._info.max_episode_steps or 1000, 10_000))
-        track.reset(self._flat(env, obs), info[KEY]["state"])
+        track = Track(f"evaluation/{seed}", self._info.id, index, 0)
+        track.reset(flat(env.observation_space, obs), info[KEY]["state"])
         return track
-
-    def _flat(self, env: RecordedEnv, obs: Any) -> Array:
-        space = env.observation_space
-        if isinstance(space, (spaces.Dict, spaces.Tuple)):
-            return np.asarray(spaces.flatten(space, obs))
-        return np.array(obs).reshape(flat_shape(space))
 
     def action_space(self) -> spaces.Space[Any]:
         """Of the task."""
@@ -124,9 +119,10 @@ def agreement(learned: Array, true: Array) -> tuple[float, float]:
         float(np.corrcoef(_ranks(learned), _ranks(true))[0, 1]) if np.ptp(learned) and np.ptp(true) else float("nan")
     )
     half = len(true) // 2
-    differs = true[:half] != true[half : 2 * half]
-    same = (learned[:half] > learned[half : 2 * half]) == (true[:half] > true[half : 2 * half])
-    return correlation, float(same[differs].mean()) if differs.any() else float("nan")
+    wanted = np.sign(true[:half] - true[half : 2 * half])
+    given = np.sign(learned[:half] - learned[half : 2 * half])
+    right = np.where(given == 0, 0.5, given == wanted)  # as the metrics of the losses count it
+    return correlation, float(right[wanted != 0].mean()) if wanted.any() else float("nan")
 
 
 def _ranks(values: Array) -> Array:
@@ -138,12 +134,8 @@ def _ranks(values: Array) -> Array:
 
 def evaluate_run(folder: Path, episodes: int) -> Evaluation:
     """Evaluate the final policy of a finished run again."""
-    plain = (
-        yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        if (folder / "config.yaml").exists()
-        else {}
-    )
     env = read_env(folder)
+    plain = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     evaluator = Evaluator(EnvSettings.model_validate(plain["env"]), env)
     seeds = [FIRST_SEED + i for i in range(episodes)]
     try:
@@ -167,7 +159,11 @@ def _final_policy(folder: Path, algorithm: str) -> Policy:
     """The user's own SB3 checkpoint: a zip that unpickles, so only a run folder of one's own is to be given here."""
     if not (folder / "model.zip").exists():
         raise RunError(f"{folder}: the run has no final policy (model.zip); it did not end well.")
-    model = {"ppo": PPO}[algorithm].load(folder / "model.zip", device="cpu")
+    if algorithm not in ALGORITHMS:
+        raise RunError(
+            f"{folder}: `prefrl eval` cannot load a policy of algo '{algorithm}'. {choices(algorithm, ALGORITHMS)}"
+        )
+    model = ALGORITHMS[algorithm].load(folder / "model.zip", device="cpu")
     statistics = folder / "vecnormalize.pkl"
     normalize = None
     if statistics.exists():

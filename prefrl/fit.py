@@ -50,7 +50,11 @@ def gather(
     reward: RewardModel,
     validation: float,
 ) -> Answers:
-    """Tensors of the current answers; `weights` are by source, `validation` is the share held out."""
+    """Tensors of the current answers; `weights` are by source, `validation` is the share held out.
+
+    Skips teach nothing and are left out.
+    """
+    preferences = [preference for preference in preferences if preference.answer is not None]
     place: dict[str, int] = {}
     items: list[Item] = []
     for preference in preferences:
@@ -146,8 +150,8 @@ class Trainer:
                     return epoch
             if metrics.means().get("acc", 0.0) >= settings.stop_accuracy:
                 return epoch
-            if settings.patience is not None:
-                held_out = self._measure([member], answers, held_out=True).get("loss", -math.inf)
+            if settings.patience is not None and any(part.held_out.any() for part in answers.parts):
+                held_out = self._measure([member], answers, held_out=True)["loss"]
                 best, stale = (held_out, 0) if held_out < best else (best, stale + 1)
                 if stale >= settings.patience:
                     return epoch
@@ -214,9 +218,7 @@ class Trainer:
             for chunk in torch.split(rows, 256):
                 if len(chunk) and members:
                     scores = self._mean_scores(members, answers, part, chunk)
-                    out = self._loss(scores, part.labels.take(chunk))
-                    metrics.merge(out.metrics)
-                    metrics.add("loss", float(out.loss) * len(chunk), len(chunk))
+                    metrics.merge(self._loss(scores, part.labels.take(chunk)).metrics)
         return metrics.means()
 
     def _mean_scores(self, members: Sequence[Scorer], answers: Answers, part: Part, rows: Tensor) -> Scores:
@@ -233,13 +235,10 @@ class Trainer:
                 scores = self._mean_scores(self._reward.scorers(), answers, part, rows)
                 known = self._loss.probabilities(scores, part.labels.take(rows))
                 if known is not None:
-                    predicted.append(known[0].cpu().numpy())
-                    target.append(known[1].cpu().numpy())
-        return (
-            _reliability(np.concatenate(predicted), np.concatenate(target), bins)
-            if predicted
-            else _reliability(np.empty(0), np.empty(0), bins)
-        )
+                    counted = known[2] > 0  # of a ranking, the pairs of which anything was said
+                    predicted.append(known[0][counted].cpu().numpy())
+                    target.append(known[1][counted].cpu().numpy())
+        return _reliability(np.concatenate([np.empty(0), *predicted]), np.concatenate([np.empty(0), *target]), bins)
 
     def state_dict(self) -> Mapping[str, Any]:
         return {

@@ -122,7 +122,7 @@ def _gpu() -> str:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Of a run folder; DataError says that it is none."""
+    """Of a run folder; ConfigError says that it is none, DataError that it is damaged."""
     path = folder / "manifest.json"
     if not path.exists():
         raise ConfigError(f"{folder}: no run is there (no manifest.json); give a folder under runs/.")

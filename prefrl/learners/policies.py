@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 
+from prefrl.errors import RunError
 from prefrl.types import Array
 
 
@@ -29,7 +32,30 @@ class SB3Policy:
         with torch.no_grad():
             prepared = policy.obs_to_tensor(self._prepared(obs))[0]
             actions = torch.as_tensor(action, device=policy.device)
-            return np.asarray(policy.evaluate_actions(prepared, actions)[1].cpu().numpy())
+            if hasattr(policy, "evaluate_actions"):
+                log_prob = policy.evaluate_actions(prepared, actions)[1]
+            elif hasattr(policy.actor, "get_action_dist_params"):  # SAC: actions in [-1, 1], squashed by tanh
+                mean, log_std, extra = policy.actor.get_action_dist_params(prepared)
+                log_prob = policy.actor.action_dist.proba_distribution(mean, log_std, **extra).log_prob(actions)
+            else:
+                raise RunError("A TD3 policy is deterministic: its actions have no log-probability; use sac or ppo.")
+            return np.asarray(log_prob.cpu().numpy())
+
+    def frozen(self) -> SB3Policy:
+        """A copy that further training does not change."""
+        model = copy.copy(self._model)
+        model.policy = copy.deepcopy(self._model.policy)
+        return SB3Policy(model, copy.deepcopy(self._normalize))
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Weights, and the statistics of observations where the policy has them."""
+        statistics = None if self._normalize is None else copy.deepcopy(self._normalize.obs_rms)
+        return {"weights": self._model.policy.state_dict(), "statistics": statistics}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._model.policy.load_state_dict(state["weights"])
+        if self._normalize is not None:
+            self._normalize.obs_rms = state["statistics"]
 
     def save(self, path: Path) -> None:
         """SB3's own zip, and beside it the observation statistics."""
@@ -40,10 +66,12 @@ class SB3Policy:
     def _prepared(self, obs: Array) -> Any:
         """Recorded observations as the policy expects them: unflattened where the space is a Dict, then normalised."""
         space = self._model.observation_space
-        prepared: Any = obs
+        prepared: Any
         if isinstance(space, spaces.Dict):
             rows: list[Any] = [spaces.unflatten(space, row) for row in obs]
             prepared = {key: np.stack([row[key] for row in rows]) for key in space.spaces}
+        else:  # a Discrete observation is recorded as an array of one
+            prepared = np.reshape(obs, (len(obs), *(space.shape or ())))
         return prepared if self._normalize is None else self._normalize.normalize_obs(prepared)
 
 

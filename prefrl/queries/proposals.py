@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +18,7 @@ SHARED = 4  # distinct segments per item kept: copying and scoring a segment cos
 def propose(
     pool: Pool, n: int, distinct: int, items: int, length: int, window: int | None, rng: np.random.Generator
 ) -> Candidates:
-    """`n` proposals of `items` different segments each, out of at most `distinct` drawn from the pool."""
+    """Up to `n` different proposals of `items` different segments each, out of at most `distinct` drawn from the pool."""
     wanted = max(items + 1, min(n * items, distinct))
     unique: dict[str, Segment] = {}
     for cut in pool.sample(wanted, length, rng, window):
@@ -30,6 +31,8 @@ def propose(
         members = rng.permutation(len(segments))[: n * items].reshape(n, items)
     else:
         members = np.stack([rng.choice(len(segments), items, replace=False) for _ in range(n)])
+        _, first = np.unique(np.sort(members, axis=1), axis=0, return_index=True)
+        members = members[np.sort(first)]  # the same segments in another order are the same question
     return Candidates(segments, members, np.empty((0, items), int), None)
 
 
@@ -44,20 +47,36 @@ def select(
     feedback: FeedbackSettings,
     queries: QueriesSettings,
     rng: np.random.Generator,
+    asked: Iterable[Query] = (),
 ) -> Sequence[Query]:
-    """`n` queries of the run's round; fewer when proposals repeat."""
+    """`n` queries of the run's round; fewer when proposals repeat. `asked` are those of before, which a selector may avoid."""
     informed = selector.informed and reward.version > 0
     proposals, distinct = (n * queries.candidates, SHARED * n * feedback.items) if informed else (n, n * feedback.items)
     candidates = propose(pool, proposals, distinct, feedback.items, feedback.segment, queries.window, rng)
     if informed:
         returns = reward.returns(candidates.segments)
-        candidates = Candidates(candidates.segments, candidates.items, candidates.labelled, returns)
-        chosen = selector.select(candidates, n, rng)
+        chosen = selector.select(replace(beside(candidates, asked), returns=returns), n, rng)
     else:
         chosen = [(row, "uniform") for row in range(min(n, len(candidates.items)))]
-    kind: QuestionKind = {1: "binary", 2: "pair"}.get(feedback.items, "ranking")  # type: ignore[assignment]  # of str
-    made = (
+    return made(candidates, chosen, run=run, round=round)
+
+
+def beside(candidates: Candidates, asked: Iterable[Query]) -> Candidates:
+    """`candidates` with the segments of queries asked before behind the proposed ones, as far as they have as many items."""
+    segments, rows = list(candidates.segments), []
+    for query in asked:
+        clips = [item for item in query.items if isinstance(item, Segment)]
+        if len(clips) == len(query.items) == candidates.items.shape[1]:
+            rows.append(range(len(segments), len(segments) + len(clips)))
+            segments += clips
+    return replace(candidates, segments=segments, labelled=np.array(rows, int)) if rows else candidates
+
+
+def made(candidates: Candidates, chosen: Iterable[tuple[int, str]], *, run: str, round: int) -> Sequence[Query]:
+    """The chosen rows as queries; what repeats is there once."""
+    kind: QuestionKind = {1: "binary", 2: "pair"}.get(candidates.items.shape[1], "ranking")  # type: ignore[assignment]  # of str
+    queries = (
         Query.of(run, round, [candidates.segments[i] for i in candidates.items[row]], kind=kind, why=why)
         for row, why in chosen
     )
-    return list({query.id: query for query in made}.values())
+    return list({query.id: query for query in queries}.values())

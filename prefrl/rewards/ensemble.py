@@ -54,7 +54,7 @@ class Member(nn.Module):
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """PyTorch's default initialisation from a generator of our own, so that no global state decides a reward."""
-    layer = nn.Linear(inputs, outputs)
+    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
     bound = inputs**-0.5
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)
@@ -75,7 +75,7 @@ class Ensemble:
         self.version = 0
         self._options, self._env, self._device = options, context.env, torch.device(context.device)
         self._seed = int(context.rng("weights").integers(2**62))
-        self._recent: list[Tensor] = []
+        self._recent: Tensor | None = None  # inputs of the steps observed last
         self._resets = 0
         self.members: list[Member] = []
         self.reset()
@@ -99,17 +99,17 @@ class Ensemble:
 
     def observe(self, episodes: Sequence[Episode]) -> None:
         """Keep the inputs of recent steps; they set the input statistics and, after a fit, the output scale."""
-        inputs = episode_inputs(episodes, self._env).to(self._device)
-        self._recent = [inputs]
-        std, mean = torch.std_mean(inputs, dim=0)
+        if not episodes:
+            return
+        self._recent = episode_inputs(episodes, self._env).to(self._device)
+        std, mean = torch.std_mean(self._recent, dim=0, correction=0)
         for member in self.members:
             member.mean, member.std = mean, std.clamp(min=1e-3)
 
     def fitted(self) -> None:
         self.version += 1
-        if self._recent:
-            raw = self._raw(self._recent[0])
-            std, mean = torch.std_mean(raw, dim=1)
+        if self._recent is not None:
+            std, mean = torch.std_mean(self._raw(self._recent), dim=1, correction=0)
             self._offset, self._scale = mean * self._options.center, std.clamp(min=1e-6)
 
     @torch.no_grad()
@@ -144,4 +144,4 @@ class Ensemble:
         for member, weights in zip(self.members, state["members"], strict=True):
             member.load_state_dict(weights)
         self._offset, self._scale = state["offset"].to(self._device), state["scale"].to(self._device)
-        self._recent = [inputs.to(self._device) for inputs in state["recent"]]
+        self._recent = None if state["recent"] is None else state["recent"].to(self._device)

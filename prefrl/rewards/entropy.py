@@ -77,6 +77,8 @@ def kth_distance(points: Array, reference: Array, k: int, chunk: int = 512) -> A
 
     `points` (N, d) are taken to be among `reference` (M, d): the nearest, at distance 0, is skipped.
     """
+    centre = reference.mean(0)  # large coordinates would lose the small distances: cdist multiplies
+    points, reference = points - centre, reference - centre
     against = torch.from_numpy(np.ascontiguousarray(reference, np.float32))
     k = min(k + 1, len(against))
     parts: list[Tensor] = [

@@ -15,7 +15,7 @@ from gymnasium import spaces
 
 from prefrl.errors import ConfigError, EnvironmentMissing, choices
 from prefrl.settings import EnvSettings
-from prefrl.types import EnvInfo, Factor
+from prefrl.types import Array, EnvInfo, Factor
 
 STATE_SPEC = mujoco.mjtState.mjSTATE_FULLPHYSICS
 _log = logging.getLogger("prefrl.mujoco")
@@ -40,12 +40,15 @@ def make(settings: EnvSettings) -> gym.Env[Any, Any]:
             env = gym.make(settings.id, **kwargs)
     except ModuleNotFoundError as error:
         module = settings.id.partition(":")[0]
-        if error.name == module:
+        lacking = error.name or getattr(
+            error.__cause__, "name", None
+        )  # Gymnasium raises a nameless one from the real one
+        if lacking == module:
             raise ConfigError(
                 f"env.id: '{settings.id}' names the module '{module}', which is not installed; "
                 f"install its distribution or use any Gymnasium id."
             ) from error
-        raise EnvironmentMissing(f"env.id: '{settings.id}' needs the package '{error.name}'; install it.") from error
+        raise EnvironmentMissing(f"env.id: '{settings.id}' needs the package '{lacking}'; install it.") from error
     except gym.error.DependencyNotInstalled as error:
         raise EnvironmentMissing(f"env.id: '{settings.id}' needs more packages: {error}") from error
     except gym.error.Error as error:
@@ -172,8 +175,16 @@ def flat_shape(space: spaces.Space[Any]) -> tuple[int, ...]:
     return tuple(space.shape)
 
 
-def import_module_of(env_id: str) -> None:
-    """Import what "module:Id-v0" names, so that Gymnasium knows the id."""
-    module, colon, _ = env_id.partition(":")
+def flat(space: spaces.Space[Any], obs: Any) -> Array:
+    """One observation of `space` as it is recorded, of shape `flat_shape(space)`."""
+    if isinstance(space, (spaces.Dict, spaces.Tuple)):
+        return np.asarray(spaces.flatten(space, obs))
+    return np.asarray(obs).reshape(flat_shape(space))
+
+
+def spec_of(env_id: str) -> gym.envs.registration.EnvSpec:
+    """What is registered under "Id-v0" or, importing its module first, "module:Id-v0"."""
+    module, colon, name = env_id.rpartition(":")
     if colon:
         importlib.import_module(module)
+    return gym.spec(name)

@@ -13,15 +13,15 @@ from typing import Any
 import gymnasium as gym
 import mujoco
 import numpy as np
-from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from prefrl.rollout.environments import STATE_SPEC, factors_of, flat_shape, mujoco_of
+from prefrl.rollout.environments import STATE_SPEC, factors_of, flat, mujoco_of
 from prefrl.types import Array, EnvInfo, Episode
 
 KEY = "prefrl"  # of the record inside an info
+ROWS = 128  # steps a new episode has room for; it doubles when they are used up
 
 
 class RecordedEnv(gym.Wrapper[Any, Any, Any, Any]):
@@ -62,14 +62,13 @@ class RecordedEnv(gym.Wrapper[Any, Any, Any, Any]):
 class Track:
     """One episode while it is recorded: arrays that grow, and views of them."""
 
-    def __init__(self, episode_id: str, env_id: str, env_index: int, begin: int, capacity: int) -> None:
+    def __init__(self, episode_id: str, env_id: str, env_index: int, begin: int) -> None:
         self.id, self.env_id, self.env_index, self.begin = episode_id, env_id, env_index, begin
         self.length = 0
         self.seen = 0  # steps handed out by `Recording.fresh`
         self.terminated = self.truncated = False
         self.success: float | None = None
         self.rows: dict[str, Array] = {}
-        self._capacity = capacity
 
     def reset(self, obs: Array, state: Array | None) -> None:
         """The observation and state it starts from."""
@@ -103,13 +102,8 @@ class Track:
 
     def _put(self, name: str, row: int, value: Any) -> None:
         array = self.rows.get(name)
-        if array is None:
-            value = np.asarray(value)
-            array = self.rows[name] = np.full(
-                (self._capacity + 1, *value.shape), np.nan if value.dtype.kind == "f" else 0, value.dtype
-            )
-        elif row >= len(array):
-            array = self.rows[name] = np.concatenate([array, np.zeros_like(array)])
+        if array is None or row >= len(array):
+            array = self.rows[name] = _grown(array, row, np.asarray(value))
         array[row] = value
 
     def view(self, start: int = 0, stop: int | None = None) -> Episode:
@@ -138,6 +132,13 @@ class Track:
         )
 
 
+def _grown(array: Array | None, row: int, like: Array) -> Array:
+    """`array` with room for `row`; rows that nobody fills (the policy was not asked) are NaN, or 0 where integers."""
+    old = np.empty((0, *like.shape), like.dtype) if array is None else array
+    unknown = np.nan if old.dtype.kind == "f" else 0
+    return np.concatenate([old, np.full((max(ROWS, row + 1), *old.shape[1:]), unknown, old.dtype)])
+
+
 class Recording:
     """All episodes of one vectorised environment, oldest first; `keep` bounds how many recent steps are held."""
 
@@ -147,15 +148,16 @@ class Recording:
         self.tracks: list[Track] = []
         self.current: list[Track] = []  # one per environment
         self.stepped: list[Track] = []  # those the last step went to
+        self._unseen: list[Track] = []  # those in progress or with steps not handed out
         self._begun = 0
 
     def begin(self, index: int, obs: Array, state: Array | None) -> None:
         """Environment `index` was reset to `obs`."""
-        capacity = min(self.env.max_episode_steps or 1000, 10_000)
-        track = Track(f"{self.name}/{self._begun}", self.env.id, index, self.steps, capacity)
+        track = Track(f"{self.name}/{self._begun}", self.env.id, index, self.steps)
         track.reset(obs, state)
         self._begun += 1
         self.tracks.append(track)
+        self._unseen.append(track)
         self.current[index : index + 1] = [track]
 
     def add(self, obs: Sequence[Array], records: Sequence[dict[str, Any]]) -> None:
@@ -172,13 +174,15 @@ class Recording:
         self.tracks = [track for track in self.tracks if track.length]
         self.current = []
 
-    def fresh(self) -> Iterator[tuple[int, Episode]]:
-        """(environment, steps not handed out before), in order of time within each environment."""
-        for track in self.tracks:
+    def fresh(self) -> Iterator[tuple[Track, int]]:
+        """(episode, its first step not handed out before), in order of time within each environment."""
+        for track in self._unseen:
             if track.seen < track.length:
-                yield track.env_index, track.view(track.seen)
-                track.seen = track.length
-        self._prune()
+                first, track.seen = track.seen, track.length
+                yield track, first
+        if any(track.done for track in self._unseen):
+            self._unseen = [track for track in self._unseen if not track.done]
+            self._prune()
 
     def _prune(self) -> None:
         """Forget episodes that ended before the last `keep` steps."""
@@ -188,12 +192,14 @@ class Recording:
 
 
 class RecordingVecEnv(VecEnvWrapper):
-    """Directly on the VecEnv and inside VecNormalize: copies what really happened and hands SB3 reward 0.0."""
+    """Directly on the VecEnv and inside VecNormalize: copies what really happened and hands SB3 reward 0.0.
+
+    The recording copies every value when it is put, because VecNormalize later overwrites terminal observations.
+    """
 
     def __init__(self, venv: VecEnv, recording: Recording) -> None:
         super().__init__(venv)
         self.recording = recording
-        self._flatten = isinstance(venv.observation_space, (spaces.Dict, spaces.Tuple))
 
     def reset(self) -> VecEnvObs:
         self.recording.interrupt()
@@ -205,7 +211,8 @@ class RecordingVecEnv(VecEnvWrapper):
     def step_wait(self) -> VecEnvStepReturn:
         obs, _, dones, infos = self.venv.step_wait()
         raw = self._raw(obs)
-        led_to = [self._one(infos[i]["terminal_observation"]) if done else raw[i] for i, done in enumerate(dones)]
+        space = self.venv.observation_space
+        led_to = [flat(space, infos[i]["terminal_observation"]) if done else raw[i] for i, done in enumerate(dones)]
         self.recording.add(led_to, [info[KEY] for info in infos])
         for i in np.flatnonzero(dones).tolist():
             track = self.recording.current[i]
@@ -217,19 +224,12 @@ class RecordingVecEnv(VecEnvWrapper):
 
     def _raw(self, obs: VecEnvObs) -> Sequence[Array]:
         """One recorded observation per environment."""
-        if not self._flatten:
-            return list(np.asarray(obs).reshape(self.num_envs, *flat_shape(self.venv.observation_space)))
-        rows = (
-            {key: values[i] for key, values in obs.items()} if isinstance(obs, dict) else tuple(part[i] for part in obs)
-            for i in range(self.num_envs)
-        )
-        return [self._one(row) for row in rows]
-
-    def _one(self, obs: Any) -> Array:
-        """A copy: VecNormalize later overwrites terminal observations in place."""
-        if self._flatten:
-            return np.asarray(spaces.flatten(self.venv.observation_space, obs))
-        return np.array(obs).reshape(flat_shape(self.venv.observation_space))
+        rows: Any
+        if isinstance(obs, dict):
+            rows = [{key: values[i] for key, values in obs.items()} for i in range(self.num_envs)]
+        else:
+            rows = list(zip(*obs, strict=True)) if isinstance(obs, tuple) else obs
+        return [flat(self.venv.observation_space, row) for row in rows]
 
 
 class PolicyOutputs(BaseCallback):

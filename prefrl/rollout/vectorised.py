@@ -7,12 +7,13 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from prefrl.errors import ConfigError
-from prefrl.rollout.environments import describe, factors_of, import_module_of, make
+from prefrl.rollout.environments import describe, make, spec_of
 from prefrl.rollout.recording import KEY, RecordedEnv, Recording, RecordingVecEnv
 from prefrl.settings import EnvSettings
 from prefrl.types import Array, EnvInfo
@@ -37,12 +38,15 @@ def information(settings: EnvSettings) -> EnvInfo:
 def _stepped_by(settings: EnvSettings, info: EnvInfo) -> VecEnv:
     if settings.backend == "gym":
         return DummyVecEnv([lambda: RecordedEnv(make(settings), info)] * settings.n_envs)
-    import_module_of(settings.id)
-    spec = gym.spec(settings.id)
+    spec = spec_of(settings.id)
     if spec.vector_entry_point is None or settings.backend == "warp":
         raise ConfigError(
             f"env.backend: '{settings.id}' has no batched form for '{settings.backend}' "
             f"(it needs a vector_entry_point); use gym."
+        )
+    if settings.termination != "keep":
+        raise ConfigError(
+            f"env.termination: the batched form of '{settings.id}' knows 'keep' only; use it, or env.backend: gym."
         )
     batch = gym.make_vec(settings.id, settings.n_envs, vectorization_mode="vector_entry_point", **settings.kwargs)
     return BatchedVecEnv(batch, info)
@@ -57,8 +61,10 @@ class BatchedVecEnv(VecEnv):
     """
 
     def __init__(self, batch: VectorEnv[Any, Any, Any], info: EnvInfo) -> None:
+        self.batch, self._info = batch, info  # first: SB3 asks for the render mode
+        if isinstance(batch.single_observation_space, (spaces.Dict, spaces.Tuple)):
+            raise ConfigError(f"env.backend: '{info.id}' has observations of several parts; use gym.")
         super().__init__(batch.num_envs, batch.single_observation_space, batch.single_action_space)
-        self.batch, self._info = batch, info
         mode = batch.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if mode == AutoresetMode.NEXT_STEP:
             raise ConfigError(f"env.backend: '{info.id}' resets one step late (NEXT_STEP autoreset); use gym.")
@@ -94,13 +100,13 @@ class BatchedVecEnv(VecEnv):
         self, i: int, info: dict[str, Any], reward: Array, terminated: Array, truncated: Array
     ) -> dict[str, Any]:
         ended = info.get("final_info", info) if terminated[i] or truncated[i] else info
-        row = {name: value[i] for name, value in ended.get("factors", {}).items()}
+        factors, costs = ended.get("factors", ended), ended.get("costs", {})
         record = {
             "state": ended["state"][i] if "state" in ended else None,
             "true_reward": float(reward[i]),
             "action": np.array(self._actions[i]),
-            "factors": factors_of(row, self._info.factors),
-            "cost": {name: float(ended["costs"][name][i]) for name in self._info.costs},
+            "factors": {name: float(factors[name][i]) if name in factors else np.nan for name in self._info.factors},
+            "cost": {name: float(costs[name][i]) if name in costs else np.nan for name in self._info.costs},
             "terminated": bool(terminated[i]),
         }
         return {KEY: record, "TimeLimit.truncated": bool(truncated[i] and not terminated[i])}

@@ -1,0 +1,49 @@
+"""A budget is spent exactly, by the published shares, and to the end of the run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from prefrl.queries.schedule import rounds_of, shares
+from prefrl.settings import FeedbackSettings
+
+
+def test_shares_are_those_of_the_paper() -> None:
+    """180 answers in 5 hyperbolic rounds: 50.87, 40.70, 33.92, 29.07, 25.44 before rounding."""
+    assert shares(180, 5, "hyperbolic") == (51, 41, 34, 29, 25)
+    t = np.linspace(0, 1, 5)
+    for schedule, weights in (("hyperbolic", 1 / (1 + t)), ("inverse_quadratic", 1 / (1 + t**2))):
+        many = np.array(shares(10**6, 5, schedule)) / 10**6
+        assert many == pytest.approx(weights / weights.sum(), abs=1e-6)
+    assert np.array(shares(10**6, 5, "hyperbolic")) / 10**6 * 180 == pytest.approx(
+        [50.87, 40.70, 33.92, 29.07, 25.44], abs=0.006
+    )
+
+
+@pytest.mark.parametrize("schedule", ["constant", "hyperbolic", "inverse_quadratic"])
+@pytest.mark.parametrize("total", [0, 1, 7, 180, 201])
+@pytest.mark.parametrize("rounds", [1, 3, 20])
+def test_the_budget_is_spent_exactly(schedule: str, total: int, rounds: int) -> None:
+    sizes = shares(total, rounds, schedule)
+    assert len(sizes) == rounds
+    assert sum(sizes) == total
+    assert min(sizes) >= 0
+    if schedule == "constant":
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_rounds_are_spread_from_pretraining_to_the_end() -> None:
+    rounds = rounds_of(FeedbackSettings(total=40, rounds=4), 1000, 9000)
+    assert rounds == [(1000, 10), (3000, 10), (5000, 10), (7000, 10)]
+
+
+def test_fewer_answers_than_rounds_are_still_spread_over_the_run() -> None:
+    assert rounds_of(FeedbackSettings(total=4, rounds=20), 1000, 9000) == [(1000, 1), (3000, 1), (5000, 1), (7000, 1)]
+    assert rounds_of(FeedbackSettings(total=0, rounds=20), 1000, 9000) == []
+
+
+def test_a_round_that_asks_nothing_is_left_out() -> None:
+    rounds = rounds_of(FeedbackSettings(total=4, rounds=4, schedule="inverse_quadratic"), 0, 100)
+    assert all(answers > 0 for _, answers in rounds)
+    assert sum(answers for _, answers in rounds) == 4
