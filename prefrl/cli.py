@@ -350,15 +350,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return leaving.code if isinstance(leaving.code, int) else 0
     except PrefrlError as error:
         return _sentence(error)
-    except OSError as error:
-        if error.errno not in DISK:
+    except (OSError, RuntimeError) as error:
+        refused = _disk_refusal(error)
+        if refused is None:
             raise
-        where = error.filename if error.filename is not None else "the run folder"
-        cure = "Free some space or choose another folder with --run." if error.errno in {errno.ENOSPC, errno.EDQUOT} else (
-            "Choose another folder with --run."
-        )  # fmt: skip
-        return _sentence(RunError(f"cannot write {where}: {error.strerror}. {cure}"))
+        return _sentence(refused)
     return 0
+
+
+def _disk_refusal(error: BaseException) -> RunError | None:
+    """What to say if `error` means that the disk took no more; torch wraps or swallows the system's own error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in DISK:
+            where = cause.filename if cause.filename is not None else "the run folder"
+            cure = "Free some space or choose" if cause.errno in {errno.ENOSPC, errno.EDQUOT} else "Choose"
+            return RunError(f"cannot write {where}: {cause.strerror}. {cure} another folder with --run.")
+        cause = cause.__cause__ or cause.__context__
+    if "inline_container" in str(error) or "PytorchStreamWriter" in str(error):
+        return RunError(
+            "cannot write a model: torch's writer failed. Free some space or choose another folder with --run."
+        )
+    return None
 
 
 def _sentence(error: PrefrlError) -> int:

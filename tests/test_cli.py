@@ -105,6 +105,7 @@ def test_wrong_usage_exits_2_without_a_traceback(
         (KeyboardInterrupt(), 130, ""),
         (OSError(errno.ENOSPC, "No space left on device"), 1, "prefrl: cannot write the run folder: No space left on device. Free some space or choose another folder with --run.\n"),
         (OSError(errno.EROFS, "Read-only file system", "runs/a"), 1, "prefrl: cannot write runs/a: Read-only file system. Choose another folder with --run.\n"),
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534"), 1, "prefrl: cannot write a model: torch's writer failed. Free some space or choose another folder with --run.\n"),
         (OSError(errno.EACCES, "Permission denied", "runs/a"), 1, "prefrl: cannot write runs/a: Permission denied. Choose another folder with --run.\n"),
     ],
 )  # fmt: skip
@@ -123,12 +124,15 @@ def test_how_a_run_ends_decides_the_exit_code(
     assert call(capsys, "train", "run.yaml") == (code, "", said)
 
 
-def test_a_bug_of_ours_keeps_its_traceback(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "bug", [ZeroDivisionError(), RuntimeError("shapes differ"), OSError(errno.ENOENT, "No such file")]
+)
+def test_a_bug_of_ours_keeps_its_traceback(config: Path, monkeypatch: pytest.MonkeyPatch, bug: Exception) -> None:
     def train(*_: object) -> None:
-        raise ZeroDivisionError
+        raise bug
 
     monkeypatch.setattr("prefrl.procedures.train", train)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(type(bug)):
         cli.main(["train", "run.yaml"])
 
 
