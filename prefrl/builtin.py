@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from prefrl.learners.options import PPOOptions
 from prefrl.losses.registered import losses
+from prefrl.queries.options import SimilarityOptions
 from prefrl.rewards.options import CropOptions, EnsembleOptions, EntropyOptions
 from prefrl.sources.options import FileOptions
 from prefrl.specs import (
@@ -36,13 +37,35 @@ def prefrl_register_sources() -> Iterable[SourceSpec]:
 
 @hookimpl
 def prefrl_register_selectors() -> Iterable[SelectorSpec]:
-    """Uniform and disagreement."""
-    selectors = "prefrl.queries.selectors"
+    """Uniform, by what the members say, by what the clips show, and mixes."""
+    selectors, coverage = "prefrl.queries.selectors", "prefrl.queries.coverage"
     yield SelectorSpec(name="uniform", summary="whatever is drawn from the pool", build=lazy(f"{selectors}:uniform"))
     yield SelectorSpec(
         name="disagreement",
         summary="where the members of the ensemble disagree most",
         build=lazy(f"{selectors}:disagree"),
+    )
+    yield SelectorSpec(
+        name="entropy",
+        summary="where the members can least tell which is better",
+        build=lazy(f"{selectors}:most_uncertain"),
+    )
+    yield SelectorSpec(name="kcenter", summary="far from all that was asked before", build=lazy(f"{coverage}:k_center"))
+    yield SelectorSpec(
+        name="disagreement_kcenter",
+        summary="k-center within the half on which the members disagree most",
+        build=lazy(f"{coverage}:disagreement_k_center"),
+    )
+    yield SelectorSpec(
+        name="entropy_kcenter",
+        summary="k-center within the half that the members can least tell",
+        build=lazy(f"{coverage}:entropy_k_center"),
+    )
+    yield SelectorSpec(
+        name="similarity",
+        summary="some near to what was asked before, some far from it",
+        options=SimilarityOptions,
+        build=lazy(f"{coverage}:Similarity"),
     )
 
 

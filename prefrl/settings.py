@@ -79,8 +79,8 @@ class FeedbackSettings(Options):
 
     total: int = Field(200, ge=0, description="answers in the whole run; skips count")
     rounds: int = Field(20, ge=1, description="spread evenly from the end of pretraining over the whole run")
-    schedule: Literal["constant", "hyperbolic", "inverse_quadratic"] = Field(
-        "constant", description="share of each round"
+    schedule: Literal["constant", "hyperbolic", "inverse_quadratic", "decaying", "growing"] = Field(
+        "constant", description="share of each round; all but constant and growing ask more at first"
     )
     segment: int = Field(50, ge=1, description="steps per clip")
     items: int = Field(2, ge=1, description="clips per query: 2 pairs, more rankings")

@@ -157,7 +157,7 @@ class Run:
             return select(
                 self.pool, self._selector, self.reward, n,
                 run=f"{self.settings.run.name}/{self.settings.run.seed}", round=round, feedback=self.settings.feedback, queries=self.settings.queries,
-                rng=self.rng("select", round),
+                rng=self.rng("select", round), asked=self._queries.values(),
             )  # fmt: skip
 
     def ask(self, queries: Sequence[Query], round: int) -> Sequence[Preference]:

@@ -13,7 +13,8 @@ from prefrl.queries.proposals import SHARED, propose, select
 from prefrl.queries.selectors import Disagreement, Uniform
 from prefrl.segments import SegmentPool
 from prefrl.settings import FeedbackSettings, QueriesSettings
-from prefrl.types import Array, Episode, Item, Query
+from prefrl.specs import Candidates
+from prefrl.types import Array, Episode, Item, Query, Text
 
 
 def pool(steps: int, value: float | None = None) -> SegmentPool:
@@ -107,3 +108,41 @@ def test_the_window_is_passed_on() -> None:
 def test_the_same_generator_asks_the_same() -> None:
     one, other = (queries_of(pool(500), Model(1), 4) for _ in range(2))
     assert [query.id for query in one] == [query.id for query in other]
+
+
+class Remembers:
+    """Keeps what it was shown."""
+
+    informed = True
+
+    def select(self, candidates: Candidates, n: int, rng: np.random.Generator) -> Sequence[tuple[int, str]]:
+        self.shown = candidates
+        return [(0, "first")]
+
+
+def test_a_selector_sees_what_was_asked_before_behind_what_is_proposed() -> None:
+    recorded, model = pool(300), Model(1)
+    pairs = [recorded.segment(cut) for cut in recorded.sample(6, 5, np.random.default_rng(7))]
+    asked = [Query.of("run", 0, pairs[i : i + 2]) for i in (0, 2, 4)]
+    others = [Query.of("run", 0, pairs[:3]), Query.of("run", 0, [Text("p", "a"), Text("p", "b")])]
+    selector = Remembers()
+    select(
+        recorded, selector, model,  # type: ignore[arg-type]
+        4, run="run", round=3, feedback=FeedbackSettings(segment=5), queries=QueriesSettings(),
+        rng=np.random.default_rng(0), asked=[asked[0], others[0], *asked[1:], others[1]],
+    )  # fmt: skip
+    shown = selector.shown
+    assert [[shown.segments[i].id for i in row] for row in shown.labelled] == [[s.id for s in q.items] for q in asked]
+    assert shown.returns is not None
+    assert (
+        shown.returns.shape[1] == model.scored == len(shown.segments) - 6
+    )  # what was asked before is not scored again
+    assert shown.items.max() < model.scored
+
+
+def test_a_window_of_n_episodes_of_t_steps_is_qpas_on_policy_pool() -> None:
+    episodes = [
+        Episode(str(i), np.zeros((101, 1)), np.zeros((100, 1)), truncated=True, begin=100 * i) for i in range(25)
+    ]
+    cuts = SegmentPool(episodes, 2500, 1).sample(500, 50, np.random.default_rng(0), window=10 * 100)
+    assert {cut.episode.id for cut in cuts} == {str(i) for i in range(15, 25)}

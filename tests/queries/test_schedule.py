@@ -47,3 +47,20 @@ def test_a_round_that_asks_nothing_is_left_out() -> None:
     rounds = rounds_of(FeedbackSettings(total=4, rounds=4, schedule="inverse_quadratic"), 0, 100)
     assert all(answers > 0 for _, answers in rounds)
     assert sum(answers for _, answers in rounds) == 4
+
+
+def test_b_prefs_schedules() -> None:
+    """T rounds: (T - t) / T from t = 0, and T / (T - t + 1) from t = 1."""
+    assert shares(15, 5, "decaying") == (5, 4, 3, 2, 1)
+    weights = np.array([5 / (5 - t + 1) for t in range(1, 6)])
+    assert np.array(shares(10**6, 5, "growing")) / 10**6 == pytest.approx(weights / weights.sum(), abs=1e-6)
+    for schedule in ("decaying", "growing"):
+        assert sum(shares(201, 20, schedule)) == 201
+
+
+def test_the_first_round_may_take_a_share_before_the_schedule_sets_in() -> None:
+    """imitation's 200 comparisons, a tenth of them at first, 5 hyperbolic rounds."""
+    assert shares(200, 6, "hyperbolic", 0.1) == (20, 51, 41, 34, 29, 25)
+    assert shares(200, 1, "hyperbolic", 0.1) == (200,)
+    feedback = FeedbackSettings(total=20, rounds=3, schedule="decaying", initial=0.7)
+    assert rounds_of(feedback, 0, 300) == [(0, 14), (100, 4), (200, 2)]

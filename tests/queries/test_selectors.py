@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from prefrl.options import NoOptions
-from prefrl.queries.selectors import Disagreement, Uniform, disagree, disagreement, uniform
+from prefrl.queries.selectors import (
+    Disagreement,
+    Entropy,
+    Uniform,
+    disagree,
+    disagreement,
+    entropy,
+    most_uncertain,
+    uniform,
+)
 from prefrl.specs import BuildContext, Candidates
 from prefrl.types import Array, EnvInfo, Segment
 
@@ -65,3 +74,26 @@ def test_uniform_takes_what_was_drawn() -> None:
 def test_builders() -> None:
     assert not uniform(NoOptions(), CONTEXT).informed
     assert disagree(NoOptions(), CONTEXT).informed
+
+
+def test_entropy_keeps_what_the_members_can_least_tell() -> None:
+    rng = np.random.default_rng(3)
+    returns, items = rng.normal(size=(3, 40)) * 4, rng.permutation(40).reshape(20, 2)
+    p = np.array([[1 / (1 + np.exp(-(r[i] - r[j]))) for r in returns] for i, j in items])
+    by_hand = -(p * np.log(p) + (1 - p) * np.log(1 - p)).mean(1)
+    chosen = most_uncertain(NoOptions(), CONTEXT).select(candidates(returns, items), 6, rng)
+    assert [row for row, _ in chosen] == np.argsort(-by_hand)[:6].tolist()
+    assert chosen[0][1] == f"entropy {by_hand.max():.3f}"
+
+
+def test_where_all_members_see_a_tie_entropy_is_ln_2_and_disagreement_nothing() -> None:
+    returns, items = np.array([[1.0, 1.0, 1e6], [2.0, 2.0, 0.0]]), np.array([[0, 1], [0, 2], [1, 2]])
+    assert entropy(returns, items[:1]) == pytest.approx(np.log(2))
+    assert disagreement(returns, items[:1]) == 0
+    assert entropy(returns[:1], items[1:]) == pytest.approx(0)
+    assert entropy(returns, np.array([[0, 1, 2]])) == pytest.approx(entropy(returns, items).mean())
+
+
+def test_entropy_takes_what_was_drawn_before_the_first_fit() -> None:
+    items = np.arange(10).reshape(5, 2)
+    assert [row for row, _ in Entropy().select(candidates(None, items), 3, np.random.default_rng(0))] == [0, 1, 2]
