@@ -32,6 +32,8 @@ def test_policy_likelihood_is_that_of_both_items(v):
     scores = Scores.of(v.logp[:1], length=v.length[:1])
     found = weights(v, "policy_likelihood", v.first_wins(1), scores)
     assert found[0, 1] == pytest.approx(torch.tensor(-12 / 10 - 15 / 12).exp().item())
+    dense = Scores.of(v.tensor([[500.0, 300.0]]), length=v.tensor([[2.0, 2.0]]))  # log-densities may be positive
+    assert weights(v, "policy_likelihood", v.first_wins(1), dense)[0, 1] == 1.0
 
 
 @pytest.mark.parametrize("pair_weight", ["lambda_ndcg", "grade_gap", "focal", "policy_likelihood"])
