@@ -82,6 +82,7 @@ class FeedbackSettings(Options):
     schedule: Literal["constant", "hyperbolic", "inverse_quadratic", "decaying", "growing"] = Field(
         "constant", description="share of each round; all but constant and growing ask more at first"
     )
+    initial: float = Field(0.0, ge=0, lt=1, description="share asked in the first round, before the schedule sets in")
     segment: int = Field(50, ge=1, description="steps per clip")
     items: int = Field(2, ge=1, description="clips per query: 2 pairs, more rankings")
 
