@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prefrl.learners.options import PPOOptions
+from prefrl.learners.options import PPOOptions, SACOptions, TD3Options
 from prefrl.losses.registered import losses
 from prefrl.queries.options import SimilarityOptions
 from prefrl.rewards.options import CropOptions, EnsembleOptions, EntropyOptions
@@ -101,6 +101,18 @@ def prefrl_register_learners() -> Iterable[LearnerSpec]:
         summary="SB3's proximal policy optimisation",
         options=PPOOptions,
         build=lazy("prefrl.learners.on_policy:PPOLearner"),
+    )
+    yield LearnerSpec(
+        name="sac",
+        summary="SB3's soft actor-critic",
+        options=SACOptions,
+        build=lazy("prefrl.learners.off_policy:SACLearner"),
+    )
+    yield LearnerSpec(
+        name="td3",
+        summary="SB3's twin delayed deep deterministic policy gradient",
+        options=TD3Options,
+        build=lazy("prefrl.learners.off_policy:TD3Learner"),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 from gymnasium import spaces
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC, TD3
 
 from prefrl.errors import RunError, choices
 from prefrl.learners.policies import SB3Policy
@@ -23,7 +23,11 @@ from prefrl.types import Array, EnvInfo, Episode, Evaluation
 if TYPE_CHECKING:
     from prefrl.specs import Policy, Pool, RewardModel
 
-ALGORITHMS = {"ppo": PPO}  # whose model.zip can be loaded again
+ALGORITHMS: dict[str, type[PPO | SAC | TD3]] = {
+    "ppo": PPO,
+    "sac": SAC,
+    "td3": TD3,
+}  # whose model.zip can be loaded again
 FIRST_SEED = 10_000  # evaluation seeds are FIRST_SEED + i, so that no training seed is among them
 
 
@@ -163,7 +167,8 @@ def _final_policy(folder: Path, algorithm: str) -> Policy:
         raise RunError(
             f"{folder}: `prefrl eval` cannot load a policy of algo '{algorithm}'. {choices(algorithm, ALGORITHMS)}"
         )
-    model = ALGORITHMS[algorithm].load(folder / "model.zip", device="cpu")
+    unused = {"buffer_size": 1}  # of the replay buffer SB3 makes when it loads
+    model = ALGORITHMS[algorithm].load(folder / "model.zip", device="cpu", custom_objects=unused)
     statistics = folder / "vecnormalize.pkl"
     normalize = None
     if statistics.exists():

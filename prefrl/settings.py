@@ -118,7 +118,9 @@ class FitSettings(Options):
     )
     batch_size: int = Field(64, ge=1)
     steps: int | None = Field(
-        None, ge=1, description="steps drawn from each clip per gradient step, their sum scaled to the clip's length; null: all"
+        None,
+        ge=1,
+        description="steps drawn from each clip per gradient step, their sum scaled to the clip's length; null: all",
     )
     learning_rate: float = Field(3e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
@@ -157,6 +159,7 @@ class RelabelSettings(Options):
     bonus: Annotated[tuple[NamedOptions, ...], Choice("bonuses")] = Field((), description="exploration bonuses, summed")
     combine: Literal["mean"] = Field("mean", description="of the ensemble's members")
     scale: bool = Field(True, description="divide by the running std of the discounted return, in every arm alike")
+    kl: float = Field(0.0, ge=0, description="cost per step of departing from the initial policy, times log(pi / pi_0)")
 
 
 class EvaluateSettings(Options):

@@ -2,68 +2,39 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from stable_baselines3 import PPO
-from stable_baselines3.common.logger import configure
-from stable_baselines3.common.vec_env import VecNormalize
-from torch import nn
 
 from prefrl.errors import ConfigError
 from prefrl.learners.options import PPOOptions
 from prefrl.learners.policies import SB3Policy
+from prefrl.learners.whole_run import WholeRun, arguments, normalized
 from prefrl.relabel import RelabelDictRolloutBuffer, Relabeller, RelabelRolloutBuffer
 from prefrl.rollout.recording import PolicyOutputs
 from prefrl.specs import LearnerContext
-from prefrl.timing import Clock
-from prefrl.zoo import schedule_of
 
 
-class RunPPO(PPO):
-    """SB3's PPO whose schedules, clocks and episode records belong to the whole run, however often `learn` is entered."""
-
-    run_steps: int
-    relabel: Relabeller | None = None
-    clock: Clock | None = None
-    tick: Callable[[int], None] | None = None
-    _begun: float | None = None
-
-    def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
-        result = super()._setup_learn(*args, **kwargs)
-        self._begun = self.start_time if self._begun is None else self._begun
-        self.start_time, self._num_timesteps_at_start = self._begun, 0
-        return result
-
-    def _update_current_progress_remaining(self, num_timesteps: int, total_timesteps: int) -> None:
-        super()._update_current_progress_remaining(num_timesteps, self.run_steps)
+class RunPPO(WholeRun, PPO):
+    """SB3's PPO as part of a run."""
 
     def dump_logs(self, iteration: int = 0) -> None:
-        if self.relabel is not None and self.relabel.ended:
-            true = np.mean([episode["true"] for episode in self.relabel.ended])
-            self.logger.record("rollout/ep_true_rew_mean", true)
+        self.record_true_return()
         super().dump_logs(self.num_timesteps // (self.n_steps * self.n_envs))
 
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> bool:
-        assert self.clock is not None
-        assert self.tick is not None
         with self.clock.phase("collect"):
             collected = super().collect_rollouts(*args, **kwargs)
         self.tick(self.num_timesteps)
         return collected
 
     def train(self) -> None:
-        assert self.clock is not None
         with self.clock.phase("learn"):
             super().train()
-
-    def _excluded_save_params(self) -> list[str]:
-        ours = ["relabel", "clock", "tick", "rollout_buffer_class", "rollout_buffer_kwargs", "_begun"]
-        return [*super()._excluded_save_params(), *ours]
 
 
 class PPOLearner:
@@ -72,11 +43,7 @@ class PPOLearner:
     def __init__(self, options: PPOOptions, context: LearnerContext) -> None:
         self._recording = context.env.recording
         self._relabel: Relabeller = context.relabel
-        self._normalize = (
-            VecNormalize(context.env, norm_obs=True, norm_reward=False, gamma=options.gamma)
-            if context.normalize
-            else None
-        )
+        self._normalize = normalized(context, options.gamma)
         env = context.env if self._normalize is None else self._normalize
         dictionary = isinstance(env.observation_space, spaces.Dict)
         self._model = RunPPO(
@@ -88,12 +55,10 @@ class PPOLearner:
             seed=context.seed,
             device=context.device,
         )
-        self._model.run_steps = context.total_steps
-        self._model.relabel, self._model.clock, self._model.tick = self._relabel, context.clock, context.tick
-        self._model.ep_info_buffer = self._relabel.ended
-        self._model.ep_success_buffer = deque(maxlen=options.stats_window_size)
-        self._model.set_logger(configure(str(context.folder), ["csv", "json"]))
+        self._model.join(context)
         self.policy = SB3Policy(self._model, self._normalize)
+        if self._relabel.restraint is not None:
+            self._relabel.restraint.policy = self.policy
 
     @property
     def steps(self) -> int:
@@ -137,16 +102,9 @@ class PPOLearner:
 
 def _constructor(options: PPOOptions, n_envs: int) -> dict[str, Any]:
     """SB3's own arguments; a batch that the rollout does not divide into is refused rather than truncated."""
-    values = options.model_dump(exclude={"policy"})
     if (options.n_steps * n_envs) % options.batch_size:
         raise ConfigError(
             f"algo.batch_size: {options.batch_size} does not divide the rollout of n_steps * n_envs = "
             f"{options.n_steps} * {n_envs} = {options.n_steps * n_envs}; choose a divisor of it."
         )
-    for name in ("learning_rate", "clip_range", "clip_range_vf"):
-        values[name] = None if values[name] is None else schedule_of(values[name])
-    kwargs = dict(options.policy_kwargs)
-    if isinstance(kwargs.get("activation_fn"), str):
-        kwargs["activation_fn"] = getattr(nn, kwargs["activation_fn"])
-    values["policy_kwargs"] = kwargs
-    return values
+    return arguments(options, exclude={"policy"}, schedules=("learning_rate", "clip_range", "clip_range_vf"))

@@ -12,7 +12,7 @@ import torch
 from prefrl.fit import Trainer
 from prefrl.losses import build_loss
 from prefrl.plugins import PluginHost
-from prefrl.relabel import Relabeller
+from prefrl.relabel import Relabeller, Restraint
 from prefrl.rollout.environments import make
 from prefrl.rollout.recording import RecordingVecEnv
 from prefrl.settings import RunSettings
@@ -122,6 +122,7 @@ class Assembly:
             scale=settings.scale,
             bonuses=[self._build("bonuses", chosen.name, chosen.options) for chosen in settings.bonus],
             clock=self.clock,
+            restraint=Restraint(settings.kl) if settings.kl else None,
         )
 
     def learner(

@@ -190,6 +190,7 @@ class Run:
                 preferences, self._queries, self._panel.weights, self.reward, self.settings.reward.fit.validation
             )
             fit = self._trainer.fit(self._answers, round, self.step)
+            self._relabel.refresh()
         self._fits += 1
         self._folder.append("fits.jsonl", fit)
         self._progress.labels(len(preferences), fit.accuracy)
