@@ -38,6 +38,7 @@ class Quantity:
     unit: str
     summary: str
     privileged: bool = False
+    motion: bool = False  # it is 0 whenever nothing moves and nothing pushes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,8 @@ class Task:
     rewards: Callable[[State, Array, State], Named]  # terms of the designed reward, which is their sum
     measure: Callable[[State, Array, State], Named]  # the factors
     charge: Callable[[State, Array, State], Named]  # the costs, per step
-    success: Callable[[State], Array]  # -> (B,) bool, of the state after a step
+    success: Callable[[State], Array] | None = None  # -> (B,) bool, of the state after a step
+    terminal: Callable[[State], Array] | None = None  # -> (B,) bool: the episode ends there; None: it never does
 
     def metadata(self, fps: int) -> dict[str, Any]:
         """What a Gymnasium environment of this task declares of itself."""
@@ -66,7 +68,7 @@ class Task:
             "prefrl": {
                 "task": self.text,
                 "factors": {
-                    name: {"unit": q.unit, "privileged": q.privileged, "summary": q.summary}
+                    name: {"unit": q.unit, "privileged": q.privileged, "summary": q.summary, "motion": q.motion}
                     for name, q in self.factors.items()
                 },
                 "costs": {name: {"unit": q.unit, "summary": q.summary} for name, q in self.costs.items()},
@@ -77,11 +79,15 @@ class Task:
 
 
 class TaskEnv(MujocoEnv):
-    """A `Task` as a Gymnasium environment. It never terminates; the time limit is Gymnasium's."""
+    """A `Task` as a Gymnasium environment; the time limit is Gymnasium's.
+
+    With `terminate_when_unhealthy` False it goes on from terminal states; for a task that has none nothing changes.
+    """
 
     task: ClassVar[Task]
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, terminate_when_unhealthy: bool = True, **kwargs: Any) -> None:
+        self._terminal = self.task.terminal if terminate_when_unhealthy else None
         size = len(self.task.observations)
         space = Box(-OBS_LIMIT, OBS_LIMIT, (size,), np.float64)
         kwargs = {"camera_name": self.task.camera, **kwargs}
@@ -94,15 +100,17 @@ class TaskEnv(MujocoEnv):
         mujoco.mj_step(self.model, self.data, nstep=self.frame_skip)
         after = self._state()
         moved = before, action[None], after
-        reward = sum(_first(self.task.rewards(*moved)).values())
-        info = {
+        reward = float(sum(_first(self.task.rewards(*moved)).values()))
+        info: dict[str, Any] = {
             "factors": _first(self.task.measure(*moved)),
             "costs": _first(self.task.charge(*moved)),
-            "success": bool(self.task.success(after)[0]),
         }
+        if self.task.success is not None:
+            info["success"] = bool(self.task.success(after)[0])
         if self.render_mode == "human":
             self.render()
-        return self._observation(after), reward, False, False, info
+        terminated = self._terminal is not None and bool(self._terminal(after)[0])
+        return self._observation(after), reward, terminated, False, info
 
     def reset_model(self) -> Array:
         start = self.task.initial(self.np_random, State(self.init_qpos[None], self.init_qvel[None]))
