@@ -1,43 +1,91 @@
+"""What every run needs comes through the door of plugins: each name builds what its kind promises, lazily."""
+
 from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
 
 import pytest
 
-from prefrl.doors import built_in
-from prefrl.plugins import KINDS, PluginHost
+from prefrl import builtin
+from prefrl.options import Options
+from prefrl.specs import (
+    Augmentation,
+    BuildContext,
+    Pretrainer,
+    Procedure,
+    RewardModel,
+    Selector,
+    Spec,
+)
+from prefrl.types import EnvInfo
+
+CONTEXT = BuildContext(run="r", name="n", seed=0, env=EnvInfo("Toy-v0", (2,), (1,)))
+KINDS = [name.removeprefix("prefrl_register_") for name in vars(builtin) if name.startswith("prefrl_register_")]
 
 
-@pytest.fixture(scope="module")
-def host() -> PluginHost:
-    host = PluginHost(strict=True)
-    host.admit(built_in())
-    return host
+def offered(kind: str) -> dict[str, Spec]:
+    specs = list(getattr(builtin, f"prefrl_register_{kind}")())
+    assert len({spec.name for spec in specs}) == len(specs)
+    return {spec.name: spec for spec in specs}
 
 
-def test_a_run_needs_nothing_but_a_source_beside_the_built_ins(host: PluginHost) -> None:
-    offered = {kind: list(host.specs(kind)) for kind in KINDS}
-    assert "file" in offered["sources"]
-    assert {"disagreement", "uniform"} <= set(offered["selectors"])
-    assert {"ensemble", "true_reward"} <= set(offered["reward_models"])
-    assert {"bradley_terry", "plackett_luce"} <= set(offered["losses"])
-    assert "ppo" in offered["learners"]
-    assert "online" in offered["procedures"]
-    assert {"random", "entropy"} <= set(offered["pretrainers"])
-    assert "crop" in offered["augmentations"]
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_name_has_a_sentence_and_options_with_defaults(kind: str) -> None:
+    for name, spec in offered(kind).items():
+        assert spec.summary, name
+        assert issubclass(spec.options, Options)
+        required = [key for key, field in spec.options.model_fields.items() if field.is_required()]
+        assert not required or name == "file" or kind == "losses", (name, required)
 
 
-def test_every_built_in_has_a_line_for_people(host: PluginHost) -> None:
-    for kind in KINDS:
-        for spec in host.specs(kind).values():
-            assert spec.summary
-            assert "\n" not in spec.summary
-            assert not spec.summary.endswith(".")
+def test_what_the_defaults_of_the_settings_name_is_there() -> None:
+    names = {kind: set(offered(kind)) for kind in KINDS}
+    assert {"ensemble", "true_reward"} <= names["reward_models"]
+    assert {"uniform", "disagreement"} <= names["selectors"]
+    assert {"random", "entropy"} <= names["pretrainers"]
+    assert "ppo" in names["learners"]
+    assert "online" in names["procedures"]
+    assert "crop" in names["augmentations"]
+    assert "bradley_terry" in names["losses"]
+    assert "file" in names["sources"]
 
 
-def test_only_the_ground_truth_arm_reads_the_true_reward(host: PluginHost) -> None:
-    readers = [
-        (kind, spec.name)
+@pytest.mark.parametrize(
+    ("kind", "protocol", "arguments"),
+    [
+        ("selectors", Selector, (CONTEXT,)),
+        ("reward_models", RewardModel, (CONTEXT,)),
+        ("augmentations", Augmentation, (CONTEXT,)),
+        ("pretrainers", Pretrainer, ()),
+        ("procedures", Procedure, ()),
+    ],
+)
+def test_builders_build_what_their_kind_promises(kind: str, protocol: Any, arguments: tuple[Any, ...]) -> None:
+    members = {name for name in vars(protocol) if not name.startswith("_")} | set(protocol.__annotations__)
+    for name, spec in offered(kind).items():
+        built = spec.build(spec.options(), *arguments)
+        lacking = {member for member in members if not hasattr(built, member)}
+        assert not lacking, (name, lacking)
+
+
+def test_only_the_ground_truth_needs_the_true_reward() -> None:
+    needing = {
+        n
         for kind in KINDS
-        for spec in host.specs(kind).values()
-        if not callable(spec.needs) and {"true_reward", "privileged_factors"} & spec.needs
-    ]
-    assert readers == [("reward_models", "true_reward")]
+        for n, s in offered(kind).items()
+        if "true_reward" in s.needs_of(s.options.model_construct())
+    }
+    assert needing == {"true_reward"}
+    assert not offered("reward_models")["true_reward"].trained  # type: ignore[attr-defined]
+
+
+def test_listing_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from prefrl import builtin;"
+        "[list(getattr(builtin, n)()) for n in dir(builtin) if n.startswith('prefrl_register_')];"
+        "sys.exit(str({'torch', 'gymnasium', 'mujoco', 'stable_baselines3'} & set(sys.modules) or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    assert done.stderr.strip() == ""

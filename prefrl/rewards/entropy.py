@@ -68,7 +68,7 @@ class StateEntropy:
         return {"seen": self._seen, "held": self._held, "rng": self._rng.bit_generator.state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._seen, self._held = state["seen"], state["held"]
+        self._seen, self._held = state["seen"], state["held"].copy()
         self._rng.bit_generator.state = state["rng"]
 
 
