@@ -129,7 +129,7 @@ def test_skips_teach_nothing_whatever_the_loss() -> None:
     reward = linear()
     answers = tensors(joined(thumbs, skipped), reward)
     assert len(answers) == 20
-    fit = trainer(reward, objective=loss("bce"), epochs=20).fit(answers, 1, 0)
+    fit = trainer(reward, objective=loss("bce"), epochs=20, learning_rate=0.2).fit(answers, 1, 0)
     assert fit.preferences == 20
     assert fit.accuracy > 0.9
 

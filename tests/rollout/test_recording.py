@@ -242,9 +242,10 @@ def test_each_step_is_handed_out_once_and_in_order() -> None:
     for t, action in enumerate(taken):
         venv.step(action)
         if t in (3, 4, 20, STEPS - 1):
-            for index, part in venv.recording.fresh():
+            for track, first in venv.recording.fresh():
+                part = track.view(first)
                 assert len(part.obs) == len(part) + 1
-                seen[index].append(part.action)
+                seen[track.env_index].append(part.action)
     for index, parts in seen.items():
         assert np.array_equal(np.concatenate(parts), taken[:, index])
     assert list(venv.recording.fresh()) == []
