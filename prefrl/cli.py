@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from prefrl.data_commands import app as data_app
 from prefrl.doors import PluginRecord, every
 from prefrl.errors import ConfigError, PluginError, PrefrlError, RunError, choices
 
@@ -93,6 +94,7 @@ plugins_app = _group(help="What is installed, what it offers, and what is broken
 config_app = _group(help="Resolve a configuration without running it.")
 app.add_typer(plugins_app, name="plugins")
 app.add_typer(config_app, name="config")
+app.add_typer(data_app, name="data")
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML file of a run.", metavar="CONFIG")]
 Sets = Annotated[

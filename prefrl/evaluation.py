@@ -143,7 +143,7 @@ def evaluate_run(folder: Path, episodes: int) -> Evaluation:
     evaluator = Evaluator(EnvSettings.model_validate(plain["env"]), env)
     seeds = [FIRST_SEED + i for i in range(episodes)]
     try:
-        recorded = evaluator.episodes(_final_policy(folder, plain["algo"]["name"]), seeds)
+        recorded = evaluator.episodes(final_policy(folder, plain["algo"]["name"]), seeds)
     finally:
         evaluator.close()
     unknown = [np.full(len(episode), np.nan) for episode in recorded]
@@ -159,17 +159,20 @@ def evaluate_run(folder: Path, episodes: int) -> Evaluation:
     )
 
 
-def _final_policy(folder: Path, algorithm: str) -> Policy:
-    """The user's own SB3 checkpoint: a zip that unpickles, so only a run folder of one's own is to be given here."""
+def final_policy(folder: Path, algorithm: str) -> SB3Policy:
+    """Of a finished run."""
     if not (folder / "model.zip").exists():
         raise RunError(f"{folder}: the run has no final policy (model.zip); it did not end well.")
+    return saved_policy(folder / "model.zip", algorithm)
+
+
+def saved_policy(path: Path, algorithm: str) -> SB3Policy:
+    """The user's own SB3 checkpoint, with the vecnormalize.pkl beside it: both unpickle, so only one's own are to be given."""
     if algorithm not in ALGORITHMS:
-        raise RunError(
-            f"{folder}: `prefrl eval` cannot load a policy of algo '{algorithm}'. {choices(algorithm, ALGORITHMS)}"
-        )
+        raise RunError(f"{path}: cannot load a policy of algo '{algorithm}'. {choices(algorithm, ALGORITHMS)}")
     unused = {"buffer_size": 1}  # of the replay buffer SB3 makes when it loads
-    model = ALGORITHMS[algorithm].load(folder / "model.zip", device="cpu", custom_objects=unused)
-    statistics = folder / "vecnormalize.pkl"
+    model = ALGORITHMS[algorithm].load(path, device="cpu", custom_objects=unused)
+    statistics = path.with_name("vecnormalize.pkl")
     normalize = None
     if statistics.exists():
         with statistics.open("rb") as file:
