@@ -20,12 +20,12 @@ The way of one preference, in the order of the data; every module of the package
     rendering       segments -> clips, in a process of their own
     report          run folders -> one page and the table
 
-What the stages share:
 Without training:
 
     recordings      files of recorded steps -> episodes
     collection      a policy or recorded episodes -> a data set that people and programs can rank
 
+What the stages share:
 
     types           the records that travel between them
     errors          every mistake of a user's, as one tree
@@ -47,8 +47,8 @@ The host:
     schema          JSON schema of a configuration
     zoo             rl-zoo3's string forms
     cli             the `prefrl` command
-    doctor          what this machine has and lacks
     data_commands   its verbs about data sets
+    doctor          what this machine has and lacks
     testing         for authors of plugins: the contract as checks
 
 Public names below are imported when they are first used.
