@@ -7,7 +7,10 @@ import os
 import socket
 import sys
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -94,6 +97,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.runtest = lambda reason=reason: pytest.fail(f"CI is set, and this {reason}", pytrace=False)  # type: ignore[method-assign]
             else:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+# --- a whole run in seconds ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., Any]:
+    """``train("name", *sets, plugins=(module, ...))`` runs data/tiny_cheetah.yaml with those settings and returns the run."""
+    from prefrl import config
+    from prefrl.doors import Found, PluginRecord
+    from prefrl.plugins import PluginHost
+    from prefrl.procedures.run import Run
+
+    def run(name: str, *sets: str, plugins: Sequence[ModuleType] = (), execute: bool = True) -> Any:
+        tree = config.read(Path(__file__).parent / "data" / "tiny_cheetah.yaml", sets)
+        host = PluginHost.from_environment(None, config.plugins_of(tree))
+        for plugin in plugins:
+            host.admit(Found(PluginRecord(plugin.__name__, "this test"), lambda plugin=plugin: plugin))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        started = Run(config.resolve(tree, host), host, tmp_path / name / "run", f"prefrl train {name}")
+        if execute:
+            started.execute()
+        return started
+
+    return run
 
 
 # --- where the time went ---------------------------------------------------------------------------------------------

@@ -12,14 +12,13 @@ from prefrl.settings import FeedbackSettings, QueriesSettings
 from prefrl.specs import Candidates, Pool, RewardModel, Selector
 from prefrl.types import Query, QuestionKind, Segment
 
-SHARED = 4  # distinct segments per item kept: copying and scoring a segment costs more than pairing it anew
 
+def propose(pool: Pool, n: int, items: int, length: int, window: int | None, rng: np.random.Generator) -> Candidates:
+    """Up to `n` different proposals of `items` different segments each; each has segments of its own if there are enough.
 
-def propose(
-    pool: Pool, n: int, distinct: int, items: int, length: int, window: int | None, rng: np.random.Generator
-) -> Candidates:
-    """Up to `n` different proposals of `items` different segments each, out of at most `distinct` drawn from the pool."""
-    wanted = max(items + 1, min(n * items, distinct))
+    Proposals that share segments would let a few surprising ones fill a whole round.
+    """
+    wanted = max(items + 1, n * items)
     unique: dict[str, Segment] = {}
     for cut in pool.sample(wanted, length, rng, window):
         segment = pool.segment(cut)
@@ -51,8 +50,8 @@ def select(
 ) -> Sequence[Query]:
     """`n` queries of the run's round; fewer when proposals repeat. `asked` are those of before, which a selector may avoid."""
     informed = selector.informed and reward.version > 0
-    proposals, distinct = (n * queries.candidates, SHARED * n * feedback.items) if informed else (n, n * feedback.items)
-    candidates = propose(pool, proposals, distinct, feedback.items, feedback.segment, queries.window, rng)
+    proposals = n * queries.candidates if informed else n
+    candidates = propose(pool, proposals, feedback.items, feedback.segment, queries.window, rng)
     if informed:
         returns = reward.returns(candidates.segments)
         chosen = selector.select(replace(beside(candidates, asked), returns=returns), n, rng)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,9 +20,7 @@ from prefrl.specs import AskContext, SourceSpec, hookimpl
 from prefrl.store import open_store
 from prefrl.types import Preference, Query, Tiers
 
-from .conftest import CHEETAH, Train
-
-RECORDED = CHEETAH + "sources: {oracle: {use: file, path: PATH}}\n"
+Train = Callable[..., Run]
 
 
 class Blind(gym.Wrapper[Any, Any, Any, Any]):
@@ -41,12 +39,12 @@ def blinded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def recorded(train: Train, tmp_path: Path) -> str:
-    """YAML whose answers come from a file that an oracle's run wrote."""
-    first = train("first", CHEETAH + "sources: {oracle: {}}\n")
+    """The setting by which answers come from a file that an oracle's run wrote."""
+    first = train("first")
     path = tmp_path / "answers.jsonl"
     with open_store(None, first.folder.parent) as store:
         store.data_set("run").export(path)
-    return RECORDED.replace("PATH", str(path))
+    return f"sources={{oracle: {{use: file, path: {path}}}}}"
 
 
 def everything(run: Run) -> dict[str, Any]:
@@ -82,9 +80,8 @@ def asked(run: Run) -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("blinded")
 def test_the_ground_truth_arm_is_ruined_by_the_blindfold(train: Train) -> None:
-    truth = CHEETAH.replace("reward: {members: 2, hidden: [32], fit: {epochs: 4, validation: 0.2}}", "reward: {model: true_reward}")
     with pytest.raises(ValueError, match="nan"):  # a learner that sees the environment's reward is ruined by it
-        train("blind", truth, "algo.n_timesteps=256", "pretrain=null")
+        train("blind", "reward={model: true_reward}", "sources={}", "pretrain=null")
 
 
 def test_nothing_privileged_reaches_policy_reward_model_or_questions(
@@ -121,12 +118,12 @@ def _plugin(needs: frozenset[str]) -> ModuleType:
 
 def test_a_source_that_reads_true_reward_undeclared_fails(train: Train) -> None:
     with pytest.raises(TypeError, match="NoneType"):
-        train("undeclared", CHEETAH + "sources: {greedy: {}}\n", plugins=(_plugin(frozenset()),))
+        train("undeclared", "sources={greedy: {}}", plugins=(_plugin(frozenset()),))
 
 
 def test_one_that_declares_it_makes_the_blinded_run_another_run(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = (_plugin(frozenset({"true_reward"})),)
-    seeing = train("seeing", CHEETAH + "sources: {greedy: {}}\n", plugins=honest)
+    seeing = train("seeing", "sources={greedy: {}}", plugins=honest)
     monkeypatch.setattr(vectorised, "make", lambda settings: Blind(make(settings)))
-    blind = train("blind", CHEETAH + "sources: {greedy: {}}\n", plugins=honest)
+    blind = train("blind", "sources={greedy: {}}", plugins=honest)
     assert not _same(everything(seeing), everything(blind))

@@ -46,7 +46,7 @@ def queries_of(
 
 
 def test_every_proposal_has_its_own_segments_where_there_are_enough() -> None:
-    made = propose(pool(5000), 10, 20, 2, 5, None, np.random.default_rng(0))
+    made = propose(pool(5000), 10, 2, 5, None, np.random.default_rng(0))
     assert sorted(made.items.flatten().tolist()) == list(range(20))
     assert len({segment.id for segment in made.segments}) == 20
     assert made.returns is None
@@ -54,7 +54,7 @@ def test_every_proposal_has_its_own_segments_where_there_are_enough() -> None:
 
 
 def test_no_proposal_compares_a_segment_with_itself_or_repeats_another() -> None:
-    made = propose(pool(5000), 200, 20, 2, 5, None, np.random.default_rng(0))
+    made = propose(pool(24), 200, 2, 5, None, np.random.default_rng(0))
     assert len(made.segments) == 20
     unordered = {frozenset(row) for row in made.items.tolist()}
     assert all(len(pair) == 2 for pair in unordered)
@@ -63,7 +63,7 @@ def test_no_proposal_compares_a_segment_with_itself_or_repeats_another() -> None
 
 def test_a_pool_of_equal_segments_is_a_sentence() -> None:
     with pytest.raises(RunError, match=r"only 1 different segments are recorded, a query needs 2"):
-        propose(pool(50, value=1.0), 4, 8, 2, 5, None, np.random.default_rng(0))
+        propose(pool(50, value=1.0), 4, 2, 5, None, np.random.default_rng(0))
 
 
 def test_an_uninformed_round_draws_no_more_than_it_asks() -> None:
