@@ -74,6 +74,14 @@ def test_one_of_several_objectives(v):
     v.close(value(p.ModpoOptions(weights=(1.0, 0.0)), v.responses(), v.first_wins()), "MODPO w=1,0 == DPO")
 
 
+def test_autocast_does_not_reach_the_core(v):
+    others = torch.tensor([[[0.2], [0.601]], [[1.003], [0.0]]])
+    scores, labels = Scores.of(v.logp.float(), ref_logp=v.ref.float(), others=others), v.first_wins()
+    plain = value(p.ModpoOptions(), scores, labels)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert value(p.ModpoOptions(), scores, labels).item() == plain.item()
+
+
 def test_optimism(v):
     scores = v.responses(resp_logratio=v.tensor([0.3, -0.7]))
     v.close(value(p.SelmOptions(), scores, v.first_wins()), "SELM alpha=.001 (code: +a*b*u_resp)")
