@@ -84,7 +84,11 @@ def observe(state: State) -> Array:
 
 def rewards(_: State, action: Array, after: State) -> Named:
     """Way to go, being there, and a little for pushing."""
-    return {"near": -distance(after), "there": success(after).astype(float), "control": -0.02 * np.square(action).sum(1)}
+    return {
+        "near": -distance(after),
+        "there": success(after).astype(float),
+        "control": -0.02 * np.square(action).sum(1),
+    }
 
 
 def measure(before: State, action: Array, after: State) -> Named:

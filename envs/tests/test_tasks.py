@@ -434,7 +434,7 @@ def test_a_goal_of_the_maze_has_a_name() -> None:
         assert obs[4:6].tolist() == list(pointmaze.GOALS["blue"])
     assert "onto the blue pad" in blue.metadata["prefrl"]["task"]
     assert "onto the marked pad" in env.metadata["prefrl"]["task"]
-    with pytest.raises(ValueError, match="no pad 'pink'. Allowed: red, yellow, green, blue"):
+    with pytest.raises(ValueError, match=r"no pad 'pink'\. Allowed: red, yellow, green, blue"):
         gymnasium.make("prefrl_envs:PointMaze-v0", goal="pink")
 
 
@@ -520,7 +520,9 @@ def test_energy_is_the_work_the_motors_do(name: str) -> None:
         env.step(action)
         speeds = env.data.qvel[env.model.jnt_dofadr[joints]]
         state = State(env.data.qpos[None].copy(), env.data.qvel[None].copy())
-        assert task.charge(state, action[None], state)["energy"][0] == pytest.approx(np.abs(gear * action * speeds).sum() * env.dt)
+        assert task.charge(state, action[None], state)["energy"][0] == pytest.approx(
+            np.abs(gear * action * speeds).sum() * env.dt
+        )
         assert task.charge(state, 0 * action[None], state)["energy"][0] == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +15,13 @@ import numpy as np
 from gymnasium import spaces
 
 from prefrl.errors import ConfigError, EnvironmentMissing, choices
+from prefrl.rollout.factors import NEVER_END, TASKS, KnownTask
+from prefrl.rollout.termination import Absorb
 from prefrl.settings import EnvSettings
 from prefrl.types import Array, EnvInfo, Factor
 
 STATE_SPEC = mujoco.mjtState.mjSTATE_FULLPHYSICS
+DM_CONTROL = "dm_control/"  # how ids of dm_control's tasks begin, by way of shimmy
 _log = logging.getLogger("prefrl.mujoco")
 
 
@@ -32,8 +36,10 @@ mujoco.set_mju_user_warning(_heard)
 def make(settings: EnvSettings) -> gym.Env[Any, Any]:
     """One environment as its author made it, under the run's termination policy; errors name `env.id` or `env.kwargs`."""
     kwargs = dict(settings.kwargs)
-    if settings.termination == "off":
+    if settings.termination == "off" and settings.id not in NEVER_END:
         kwargs["terminate_when_unhealthy"] = False
+    if settings.id.startswith(DM_CONTROL):
+        _register_dm_control(settings.id)
     try:
         with warnings.catch_warnings():  # an older version of an id is the user's choice
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -60,7 +66,37 @@ def make(settings: EnvSettings) -> gym.Env[Any, Any]:
                 f"env.termination: '{settings.id}' cannot switch its terminal states off; use keep or absorb."
             ) from error
         raise ConfigError(f"env.kwargs: '{settings.id}' does not accept {sorted(settings.kwargs)}: {error}.") from error
-    return Absorb(env) if settings.termination == "absorb" else env
+    return _adapted(env, settings)
+
+
+def _adapted(env: gym.Env[Any, Any], settings: EnvSettings) -> gym.Env[Any, Any]:
+    """What was made, with factors named, dm_control's parts as one vector, and terminal states as the run wants them."""
+    if settings.id.startswith(DM_CONTROL):
+        env = gym.wrappers.FlattenObservation(env)
+    if env.spec and env.spec.id in TASKS:
+        env = Named(env, TASKS[env.spec.id])
+    if settings.termination != "absorb":
+        return env
+    factors = declared(env).get("factors", {})
+    return Absorb(env, [name for name, meta in factors.items() if meta.get("motion")])
+
+
+def _register_dm_control(env_id: str) -> None:
+    """Import what registers dm_control's tasks, without it looking for a display; its warnings go to our log too."""
+    chosen = os.environ.get("MUJOCO_GL")
+    os.environ["MUJOCO_GL"] = "disabled"
+    try:
+        importlib.import_module("dm_control.suite")
+        importlib.import_module("shimmy")
+    except ModuleNotFoundError as error:
+        raise EnvironmentMissing(
+            f"env.id: '{env_id}' needs the package '{error.name}'; install prefrl[dmc], best in an environment of its own."
+        ) from error
+    finally:
+        os.environ.pop("MUJOCO_GL")
+        if chosen is not None:
+            os.environ["MUJOCO_GL"] = chosen
+        mujoco.set_mju_user_warning(_heard)
 
 
 def _nearest(name: str, known: list[str]) -> str:
@@ -70,45 +106,40 @@ def _nearest(name: str, known: list[str]) -> str:
     )
 
 
-class Absorb(gym.Wrapper[Any, Any, Any, Any]):
-    """A terminal state lasts until the time limit: same observation, zero reward, actions without effect.
+class Named(gym.Wrapper[Any, Any, Any, Any]):
+    """One of Gymnasium's own tasks with its factors and costs in info, as a task of ours has them."""
 
-    Segments then compare a fall by what it costs, not by how short it made the clip.
-    """
-
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
+    def __init__(self, env: gym.Env[Any, Any], known: KnownTask) -> None:
         super().__init__(env)
-        limit = env.spec.max_episode_steps if env.spec else None
-        if limit is None:
-            raise ConfigError("env.termination: absorb needs an environment with a time limit; use keep.")
-        self._limit = limit
-        self._steps = 0
-        self._last: tuple[Any, dict[str, Any]] | None = None
-
-    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        self._steps, self._last = 0, None
-        return self.env.reset(**kwargs)
+        self.known = known
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        self._steps += 1
-        if self._last is not None:
-            obs, info = self._last
-            return obs, 0.0, False, self._steps >= self._limit, dict(info)
         obs, reward, terminated, truncated, info = self.env.step(action)
-        if terminated:
-            self._last = (obs, info)
-            return obs, reward, False, truncated or self._steps >= self._limit, info
-        return obs, reward, False, truncated, info
+        task = self.unwrapped
+        named = {
+            "factors": {name: quantity.read(info, task) for name, quantity in self.known.factors.items()},
+            "costs": {name: quantity.read(info, task) for name, quantity in self.known.costs.items()},
+        }
+        return obs, reward, terminated, truncated, {**info, **named}
+
+
+def declared(env: gym.Env[Any, Any]) -> Mapping[str, Any]:
+    """What is known of a task in the form of ``metadata["prefrl"]``: its own words, else those of `factors.TASKS`."""
+    own = env.unwrapped.metadata.get("prefrl")
+    task = env.spec.id if env.spec else ""
+    if own is None and task.startswith(DM_CONTROL):
+        own = {"factors": {}}  # the numbers in its info keep count of time
+    return own or (TASKS[task].metadata() if task in TASKS else {})
 
 
 def describe(env: gym.Env[Any, Any], env_id: str) -> EnvInfo:
     """What may be known without stepping: shapes, factors, costs, task text.
 
-    A task says it in ``metadata["prefrl"]``. Otherwise every numeric scalar of its info is a factor, and counts as
-    privileged, because nothing says that it is not a term of the designed reward.
+    A task says it in ``metadata["prefrl"]``, `factors` knows Gymnasium's own MuJoCo tasks. Otherwise every numeric scalar
+    of its info is a factor, and counts as privileged, because nothing says that it is not a term of the designed reward.
     """
     inner = env.unwrapped
-    known: Mapping[str, Any] = inner.metadata.get("prefrl") or {}
+    known = declared(env)
     action = env.action_space
     discrete = int(action.n) if isinstance(action, spaces.Discrete) else None
     if discrete is None and not isinstance(action, spaces.Box):
@@ -160,6 +191,9 @@ def factors_of(info: Mapping[str, Any], names: Mapping[str, Factor]) -> dict[str
 def mujoco_of(env: gym.Env[Any, Any]) -> tuple[mujoco.MjModel, mujoco.MjData] | None:
     """Model and data of a MuJoCo environment, else None."""
     inner = env.unwrapped
+    physics = getattr(inner, "physics", None)  # of dm_control, which wraps both
+    if physics is not None:
+        return physics.model.ptr, physics.data.ptr
     model, data = getattr(inner, "model", None), getattr(inner, "data", None)
     return (model, data) if isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData) else None
 

@@ -18,6 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from prefrl.rollout.environments import STATE_SPEC, factors_of, flat, mujoco_of
+from prefrl.rollout.termination import ABSORBED, Endings, endings
 from prefrl.types import Array, EnvInfo, Episode
 
 KEY = "prefrl"  # of the record inside an info
@@ -47,6 +48,7 @@ class RecordedEnv(gym.Wrapper[Any, Any, Any, Any]):
             "factors": factors_of(info, self._info.factors),
             "cost": {name: float(costs.get(name, np.nan)) for name in self._info.costs},
             "terminated": terminated,
+            "extras": {ABSORBED: info[ABSORBED]} if ABSORBED in info else {},
         }
         return obs, reward, terminated, truncated, {**info, KEY: record}
 
@@ -90,6 +92,8 @@ class Track:
             self._put(f"factor:{name}", t, value)
         for name, value in record["cost"].items():
             self._put(f"cost:{name}", t, value)
+        for name, value in record.get("extras", {}).items():
+            self._put(f"extra:{name}", t, value)
         if record["state"] is not None:
             self._put("states", t + 1, record["state"])
         self.length = t + 1
@@ -124,6 +128,7 @@ class Track:
             log_prob=rows["log_prob"][start:stop] if "log_prob" in rows else None,
             cost=channels("cost:"),
             factors=channels("factor:"),
+            extras=channels("extra:"),
             states=rows["states"][start : stop + 1] if "states" in rows else None,
             terminated=self.terminated and at_end,
             truncated=self.truncated and at_end,
@@ -148,6 +153,7 @@ class Recording:
         self.tracks: list[Track] = []
         self.current: list[Track] = []  # one per environment
         self.stepped: list[Track] = []  # those the last step went to
+        self.endings = Endings()  # of all episodes so far, forgotten ones included
         self._unseen: list[Track] = []  # those in progress or with steps not handed out
         self._begun = 0
 
@@ -218,6 +224,7 @@ class RecordingVecEnv(VecEnvWrapper):
             track = self.recording.current[i]
             track.terminated = bool(infos[i][KEY]["terminated"])
             track.truncated = not track.terminated
+            self.recording.endings += endings([track.view()])
             self.recording.begin(i, raw[i], self.venv.reset_infos[i][KEY]["state"])
         public = [{name: value for name, value in info.items() if name != KEY} for info in infos]
         return obs, np.zeros(self.num_envs, np.float32), dones, public

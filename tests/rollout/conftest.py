@@ -18,7 +18,7 @@ class Drift(gym.Env[Any, Any]):
         "render_modes": [],
         "prefrl": {
             "task": "stay near the middle",
-            "factors": {"speed": {"unit": "m/s", "privileged": True}, "height": {"privileged": False}},
+            "factors": {"speed": {"unit": "m/s", "privileged": True, "motion": True}, "height": {"privileged": False}},
             "costs": {"energy": {"unit": "J"}},
             "observations": ["position [m]", "height [m]"],
         },

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from prefrl.errors import ConfigError, EnvironmentMissing, PrefrlError
-from prefrl.rollout.environments import Absorb, describe, factors_of, flat, flat_shape, make, spec_of
+from prefrl.rollout.environments import describe, factors_of, flat, flat_shape, make, mujoco_of, spec_of
 from prefrl.rollout.recording import RecordedEnv
 from prefrl.rollout.vectorised import information
 from prefrl.settings import EnvSettings
@@ -59,40 +59,6 @@ def test_an_optional_dependency_that_lacks_is_the_machines_fault(monkeypatch: py
 
 def test_old_versions_are_the_users_choice() -> None:
     make(EnvSettings(id="CartPole-v0")).close()  # warnings are errors here
-
-
-def fall(env: gym.Env[Any, Any]) -> list[tuple[Any, ...]]:
-    """Push to the right until the time is up."""
-    env.reset(seed=0)
-    steps = [env.step(np.array([1.0, 0.0], np.float32)) for _ in range(7)]
-    return [(tuple(obs), reward, terminated, truncated) for obs, reward, terminated, truncated, _ in steps]
-
-
-def test_absorb_keeps_the_terminal_state_to_the_time_limit() -> None:
-    steps = fall(make(EnvSettings(id="Drift-v0", termination="absorb")))
-    assert [truncated for *_, truncated in steps] == [False] * 6 + [True]
-    assert not any(terminated for _, _, terminated, _ in steps)
-    lost = next(i for i, (obs, *_) in enumerate(steps) if abs(obs[0]) > 1.5)
-    assert lost < 5
-    assert steps[lost][1] < -1.5  # the step that fell is still paid
-    assert {obs for obs, *_ in steps[lost:]} == {steps[lost][0]}
-    assert {reward for _, reward, *_ in steps[lost + 1 :]} == {0.0}
-
-
-def test_a_new_episode_is_not_absorbed() -> None:
-    env = make(EnvSettings(id="Drift-v0", termination="absorb"))
-    assert fall(env) == fall(env)
-
-
-def test_absorb_needs_a_time_limit() -> None:
-    with pytest.raises(ConfigError, match="absorb needs an environment with a time limit"):
-        Absorb(gym.make("Drift-v0").unwrapped)
-
-
-def test_off_switches_terminal_states_off() -> None:
-    steps = fall(make(EnvSettings(id="Drift-v0", termination="off")))
-    assert max(obs[0] for obs, *_ in steps) > 5
-    assert not any(terminated for _, _, terminated, _ in steps)
 
 
 def test_what_a_task_says_of_itself_is_known() -> None:
@@ -161,3 +127,25 @@ def test_one_observation_has_one_shape() -> None:
 
 def test_an_id_with_its_module_finds_its_spec() -> None:
     assert spec_of("prefrl_envs:Reach-v0").max_episode_steps == 50
+
+
+def test_dm_control_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dm_control", None)  # importing it fails, whether it is installed or not
+    with pytest.raises(EnvironmentMissing, match=r"needs the package 'dm_control.*'; install prefrl\[dmc\]"):
+        make(EnvSettings(id="dm_control/cheetah-run-v0"))
+
+
+def test_dm_controls_parts_are_one_vector_and_its_states_are_recorded() -> None:
+    pytest.importorskip("dm_control", reason="prefrl[dmc] is not installed")
+    pytest.importorskip("shimmy", reason="prefrl[dmc] is not installed")
+    env = make(EnvSettings(id="dm_control/cheetah-run-v0"))
+    assert env.observation_space.shape == (17,)
+    info = describe(env, "dm_control/cheetah-run-v0")
+    assert (info.obs_shape, info.has_states, info.factors) == ((17,), True, {})
+    obs, _ = env.reset(seed=0)
+    found = mujoco_of(env)
+    assert found is not None
+    data = found[1]
+    assert obs == pytest.approx([*data.qpos[1:], *data.qvel])
+    ends = [env.step(env.action_space.sample())[2:4] for _ in range(1000)]
+    assert ends == [(False, False)] * 999 + [(False, True)]
