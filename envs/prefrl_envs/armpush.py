@@ -13,7 +13,7 @@ from prefrl_envs.task import Array, Named, Quantity, State, Task, TaskEnv
 LINKS = np.array([0.2, 0.2])  # m; lengths, as in assets/armpush.xml
 GEAR = 2.0  # N m of torque for an action of 1
 DT = 0.1  # s
-NEAR = 0.03  # m; a block this close to the goal is there
+NEAR = 0.04  # m; a block this close to the goal is there
 BEHIND = 0.07  # m; from the block's middle to the fingertip that pushes it
 START, PUSH = (0.16, 0.24), (0.08, 0.15)  # m; ranges of the block's distance from the base and from the goal
 

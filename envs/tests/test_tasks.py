@@ -64,18 +64,21 @@ def to_target(state: State, _: int, rng: np.random.Generator) -> Array:
 
 
 def push(state: State, _: int, rng: np.random.Generator) -> Array:
-    """Go round the block to where it can be pushed to the goal, then push, ever more slowly."""
+    """Go round the block, line up with the goal behind it, push."""
     tip, block, goal = armpush.fingertip(state)[0], state.qpos[0, 2:4], state.qpos[0, 5:7]
-    line = (goal - block) / max(np.linalg.norm(goal - block), 1e-6)
+    gap = np.linalg.norm(goal - block)
+    line = (goal - block) / max(gap, 1e-6)
     side = np.array([-line[1], line[0]])
     along, across = (tip - block) @ line, (tip - block) @ side
-    if np.linalg.norm(goal - block) < 0.015:
+    if gap < 0.012:
         wanted = tip
-    elif along > -0.05 or abs(across) > 0.03:  # not behind it: away to the side first
-        wanted = block - 0.09 * line + (np.sign(across) * 0.09 * side if along > -0.03 else 0)
+    elif along < -0.045 and abs(across) < 0.02:
+        wanted = block + (min(0.1, gap) - 0.06) * line
+    elif along < -0.05:
+        wanted = block - 0.085 * line
     else:
-        wanted = block - 0.04 * line
-    return 40 * pull(state, armpush.LINKS, wanted - tip) - 0.3 * state.qvel[0, :2] + 0.1 * rng.standard_normal(2)
+        wanted = block - 0.09 * line + np.copysign(0.09, across) * side
+    return 30 * pull(state, armpush.LINKS, wanted - tip) - 0.1 * state.qvel[0, :2] + 0.1 * rng.standard_normal(2)
 
 
 def roll_around(state: State, _: int, rng: np.random.Generator) -> Array:
