@@ -13,6 +13,7 @@ The way of one preference, in the order of the data; every module of the package
     augment         windows of a training batch
     fit             store + loss -> an update of the reward model
     relabel         the only place where learned reward replaces environment reward
+    policies        what acts, behind one protocol
     learners        what trains a policy: Stable-Baselines3
     pretrain        what happens before the first question
     procedures      the order of these stages; `procedures.online` is read top to bottom

@@ -72,7 +72,7 @@ def _size(store: Store, name: str) -> int:
 def _ask(data: DataSet, episodes: Sequence[Episode], n: int, settings: RunSettings, rng: np.random.Generator) -> None:
     items, length = settings.feedback.items, settings.feedback.segment
     pool = SegmentPool(episodes, sum(map(len, episodes)), 1)
-    candidates = propose(pool, n, n * items, items, length, None, rng)
+    candidates = propose(pool, n, items, length, None, rng)
     data.add_queries(
         made(candidates, [(row, "uniform") for row in range(len(candidates.items))], run=data.name, round=0)
     )

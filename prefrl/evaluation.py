@@ -13,7 +13,7 @@ from gymnasium import spaces
 from stable_baselines3 import PPO, SAC, TD3
 
 from prefrl.errors import RunError, choices
-from prefrl.learners.policies import SB3Policy
+from prefrl.policies import SB3Policy
 from prefrl.rollout.environments import flat, make
 from prefrl.rollout.recording import KEY, RecordedEnv, Track
 from prefrl.runs import read_env
@@ -120,7 +120,7 @@ def paired_returns(
 def agreement(learned: Array, true: Array) -> tuple[float, float]:
     """Spearman's rank correlation, and the share of random pairs ordered as the true return orders them."""
     correlation = (
-        float(np.corrcoef(_ranks(learned), _ranks(true))[0, 1]) if np.ptp(learned) and np.ptp(true) else float("nan")
+        float(np.corrcoef(_ranks(learned), _ranks(true))[0, 1]) if np.ptp(learned) > 0 and np.ptp(true) > 0 else float("nan")
     )
     half = len(true) // 2
     wanted = np.sign(true[:half] - true[half : 2 * half])

@@ -152,7 +152,13 @@ class Query:
 
     @staticmethod
     def of(
-        run: str, round: int, items: Sequence[Item], *, kind: QuestionKind = "pair", question: str = "reward", why: str = ""
+        run: str,
+        round: int,
+        items: Sequence[Item],
+        *,
+        kind: QuestionKind = "pair",
+        question: str = "reward",
+        why: str = "",
     ) -> Query:
         identity = json.dumps([run, round, kind, question, [item.id for item in items]])
         return Query(content_hash(identity.encode()), tuple(items), kind, question, why, round)

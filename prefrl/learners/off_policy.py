@@ -15,7 +15,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from prefrl.errors import ConfigError
 from prefrl.learners.options import OffPolicyOptions, SACOptions, TD3Options
-from prefrl.learners.policies import SB3Policy
+from prefrl.policies import SB3Policy
 from prefrl.learners.whole_run import WholeRun, arguments, normalized
 from prefrl.relabel import RelabelDictReplayBuffer, Relabeller, RelabelNStepReplayBuffer, RelabelReplayBuffer
 from prefrl.rollout.recording import PolicyOutputs

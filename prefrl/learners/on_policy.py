@@ -12,7 +12,7 @@ from stable_baselines3 import PPO
 
 from prefrl.errors import ConfigError
 from prefrl.learners.options import PPOOptions
-from prefrl.learners.policies import SB3Policy
+from prefrl.policies import SB3Policy
 from prefrl.learners.whole_run import WholeRun, arguments, normalized
 from prefrl.relabel import RelabelDictRolloutBuffer, Relabeller, RelabelRolloutBuffer
 from prefrl.rollout.recording import PolicyOutputs

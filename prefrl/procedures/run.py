@@ -15,7 +15,7 @@ from prefrl import config
 from prefrl.errors import ConfigError
 from prefrl.evaluation import FIRST_SEED, Evaluator, agreement, learned_rewards, paired_returns, summarise
 from prefrl.fit import Answers, gather
-from prefrl.learners.policies import RandomPolicy
+from prefrl.policies import RandomPolicy
 from prefrl.plugins import PluginHost
 from prefrl.procedures.assembly import Assembly
 from prefrl.progress import Progress

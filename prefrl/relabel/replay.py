@@ -53,8 +53,6 @@ class RelabelReplayBuffer(ReplayBuffer):
         return self._added - self._labelled
 
     def add(self, *args: Any, **kwargs: Any) -> None:
-        if self.pending == self.buffer_size:
-            self.label()  # the oldest row is about to be overwritten
         for stretches, track in zip(self._stretches, self._relabel.recording.stepped, strict=True):
             begin = self._added - (track.length - 1)
             if not stretches or stretches[-1].track is not track:
@@ -65,6 +63,8 @@ class RelabelReplayBuffer(ReplayBuffer):
         for stretches in self._stretches:
             while stretches[0].begin + stretches[0].track.length <= self._oldest:
                 stretches.popleft()
+        if self.pending == self.buffer_size:
+            self.label()  # the next row overwrites the oldest
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
         self.label()

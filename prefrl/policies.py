@@ -14,6 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 
 from prefrl.errors import RunError
+from prefrl.rollout.environments import flat_shape
 from prefrl.types import Array
 
 
@@ -22,6 +23,11 @@ class SB3Policy:
 
     def __init__(self, model: BaseAlgorithm, normalize: VecNormalize | None) -> None:
         self._model, self._normalize = model, normalize
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of the recorded observations it takes and the actions it gives; a Discrete action has none."""
+        return flat_shape(self._model.observation_space), tuple(self._model.action_space.shape or ())
 
     def act(self, obs: Array, deterministic: bool = True) -> Array:
         actions, _ = self._model.policy.predict(self._prepared(obs), deterministic=deterministic)
