@@ -67,7 +67,7 @@ def test_train_hands_over_settings_host_folder_and_command(
         (["train", "run.yaml", "--set", "sources.orcale="], 2, "no preference source named 'orcale'. Allowed: file, oracle. Did you mean 'oracle'?"),
         (["train", "run.yaml", "--set", "plugins=[no_such_lab]"], 2, "plugin module 'no_such_lab' failed to load: ModuleNotFoundError"),
         (["train", "run.yaml", "--plugins-dir", "nowhere"], 2, "--plugins-dir nowhere: no such folder."),
-        (["trian"], 2, "prefrl: no verb 'trian'. Allowed: config, doctor, eval, plugins, report, train. Did you mean 'train'?"),
+        (["trian"], 2, "prefrl: no verb 'trian'. Allowed: config, data, doctor, eval, plugins, report, train. Did you mean 'train'?"),
         (["rank"], 2, "the verb 'rank' comes with prefrl-human, which is not installed"),
         (["plugins", "show", "orcale"], 2, "nothing is named 'orcale'."),
         (["plugins", "check", "orcale"], 2, "no plugin named 'orcale'. Allowed: oracle, prefrl.builtin."),
