@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from prefrl import mujoco_log
 from prefrl.errors import ConfigError, EnvironmentMissing, RunError, choices
 from prefrl.types import Array, Segment
 
@@ -142,15 +143,18 @@ class _Scene:
         import gymnasium
         import mujoco
 
+        mujoco_log.listen()
         self.env_id = env_id
         try:
-            env = gymnasium.make(env_id, **kwargs)
+            module = "shimmy:" if env_id.startswith("dm_control/") else ""  # which registers them when it is imported
+            env = gymnasium.make(module + env_id, **kwargs)
         except (gymnasium.error.Error, ImportError, TypeError) as error:
             raise ConfigError(
                 f"Clips of '{env_id}' cannot be drawn: the environment cannot be made ({error})."
             ) from error
         self.fps = float(env.metadata.get("render_fps") or 20)
-        model = getattr(env.unwrapped, "model", None)
+        physics = getattr(env.unwrapped, "physics", None)  # of dm_control, which wraps model and data
+        model = getattr(env.unwrapped, "model", None) if physics is None else physics.model.ptr
         self.name, self.camera, self.width = "", {}, 0
         if isinstance(model, mujoco.MjModel):
             self.name = f"{len(list(spool.glob('*.mjb')))}.mjb"
