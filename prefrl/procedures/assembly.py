@@ -109,7 +109,7 @@ class Assembly:
         kind = {1: "binary", 2: "pair"}.get(self.settings.feedback.items, "ranking")
         spec = self.host.spec("sources", settings.use or name)
         assert isinstance(spec, SourceSpec)
-        return seat(name, spec, settings, self.context(f"sources.{name}"), kind)
+        return seat(name, spec, settings, self.context(name), kind)
 
     def relabeller(self, reward: RewardModel, venv: RecordingVecEnv) -> Relabeller:
         """What turns `reward` of recorded steps into what the learner sees."""

@@ -190,3 +190,15 @@ def test_train_policy_learns_from_another_reward_in_a_folder_of_its_own(train: T
     assert policy.act(np.zeros((2, 17))).shape == (2, 6)
     after = run.learner()._model.policy.state_dict()  # type: ignore[attr-defined]
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_teacher_that_watches_the_run_answers_under_its_own_name(train: Train) -> None:
+    watchful = "sources={careful: {use: oracle, error: 0.2, equal: 0.05}}"
+    run = train("watched", watchful, "queries.selector=disagreement_kcenter", "feedback.schedule=decaying")
+    assert [line["preferences"] for line in lines(run, "fits.jsonl")] == [6, 10, 12]
+    store = f"sqlite:///{run.folder.parent}/prefrl.sqlite"
+    with open_store(store, run.folder.parent) as opened:
+        data = opened.data_set("run")
+        assert {preference.source for _, preference in data.current()} == {"careful"}  # what weights and budgets go by
+        whys = {query.why.split()[0] for query in data.queries(p.query_id for _, p in data.current()).values()}
+    assert whys == {"uniform", "k-center"}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from prefrl.errors import RunError
+from prefrl.queries.proposals import propose, select
 from prefrl.queries.selectors import Disagreement, Uniform
 from prefrl.segments import SegmentPool
 from prefrl.settings import FeedbackSettings, QueriesSettings
