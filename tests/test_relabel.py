@@ -179,7 +179,7 @@ def test_another_reward_inside_using_leaves_the_scale_of_the_run_alone(tmp_path:
     ours = learner(tmp_path, Elementwise(), scale=True)
     ours.advance(384)
     before = ours._relabel.state_dict()["scale"]
-    with ours._relabel.using(TrueReward()), pytest.raises(TypeError):
+    with ours._relabel.using(TrueReward()), pytest.raises(ValueError, match="zero-dimensional"):
         ours.advance(384)  # the true reward is hidden from a relabeller that does not declare it
     assert ours._relabel.state_dict()["scale"] == before
 

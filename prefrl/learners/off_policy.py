@@ -15,8 +15,8 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from prefrl.errors import ConfigError
 from prefrl.learners.options import OffPolicyOptions, SACOptions, TD3Options
-from prefrl.policies import SB3Policy
 from prefrl.learners.whole_run import WholeRun, arguments, normalized
+from prefrl.policies import SB3Policy
 from prefrl.relabel import RelabelDictReplayBuffer, Relabeller, RelabelNStepReplayBuffer, RelabelReplayBuffer
 from prefrl.rollout.recording import PolicyOutputs
 from prefrl.specs import LearnerContext
@@ -86,8 +86,6 @@ class OffPolicyLearner:
         self._model.join(context)
         self.policy = SB3Policy(self._model, self._normalize)
         self._handovers = self._relabel.handovers
-        if self._relabel.restraint is not None:
-            self._relabel.restraint.policy = self.policy
 
     @property
     def steps(self) -> int:
@@ -164,7 +162,17 @@ class SACLearner(OffPolicyLearner):
     """The learner handle of SAC."""
 
     def __init__(self, options: SACOptions, context: LearnerContext) -> None:
-        super().__init__(RunSAC, options, context)
+        restraint, relabel = context.relabel.restraint, context.relabel
+        if restraint is None:
+            super().__init__(RunSAC, options, context)
+            return
+        if relabel.scales:
+            raise ConfigError(
+                "relabel.kl: SAC charges half of it unscaled, as entropy; set relabel.scale: false with it."
+            )
+        own = options.ent_coef if isinstance(options.ent_coef, float) else 0.0  # tuning it would undo the restraint
+        super().__init__(RunSAC, options.model_copy(update={"ent_coef": own + restraint.beta}), context)
+        restraint.hold(self.policy, recorded=False)
 
 
 class TD3Learner(OffPolicyLearner):

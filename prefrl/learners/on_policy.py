@@ -12,8 +12,8 @@ from stable_baselines3 import PPO
 
 from prefrl.errors import ConfigError
 from prefrl.learners.options import PPOOptions
-from prefrl.policies import SB3Policy
 from prefrl.learners.whole_run import WholeRun, arguments, normalized
+from prefrl.policies import SB3Policy
 from prefrl.relabel import RelabelDictRolloutBuffer, Relabeller, RelabelRolloutBuffer
 from prefrl.rollout.recording import PolicyOutputs
 from prefrl.specs import LearnerContext
@@ -58,7 +58,7 @@ class PPOLearner:
         self._model.join(context)
         self.policy = SB3Policy(self._model, self._normalize)
         if self._relabel.restraint is not None:
-            self._relabel.restraint.policy = self.policy
+            self._relabel.restraint.hold(self.policy, recorded=True)
 
     @property
     def steps(self) -> int:

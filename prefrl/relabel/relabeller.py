@@ -71,6 +71,11 @@ class Relabeller:
         """Of the run's reward model: what replay buffers must not be behind."""
         return self._own.version
 
+    @property
+    def scales(self) -> bool:
+        """Whether rewards are put on a scale."""
+        return self._scale is not None
+
     # --- rewards of recorded steps ---------------------------------------------------------------------------------
 
     def rollout(self, shape: tuple[int, int], dones: Array) -> Array:

@@ -22,35 +22,39 @@ class Acting(Protocol):
 class Restraint:
     """beta * (log pi(a|s) - log pi_0(a|s)) per step (Stiennon et al. 2020, learning to summarize, 2.3 and 3.4).
 
-    pi_0 is the policy as it stood when the first reward of the run's own model was given: pretraining is free. For PPO
-    pi is the policy that acted, by its recorded log-probability. A replay buffer holds steps of many policies; their
-    density is taken under the policy as it is when they are labelled, because the critic is to value that one.
+    pi_0 is the policy as it stood when the first reward of the run's own model was given: pretraining is free. The first
+    half is the recorded log-probability of the policy that acted, or nothing where the learner itself is charged
+    beta * log pi for what its current policy does, as SAC's entropy coefficient does: a replay buffer holds actions of
+    other policies, and the second half is true of them whoever took them.
     """
 
     def __init__(self, beta: float) -> None:
-        self.policy: Acting | None = None  # set by the learner
-        self._beta = beta
+        self.beta = beta
+        self._policy: Acting | None = None
         self._initial: Acting | None = None
+        self._recorded = True
+
+    def hold(self, policy: Acting, *, recorded: bool) -> None:
+        """`policy` is the one in training; `recorded` says whether its log-probabilities are taken from the recording."""
+        self._policy, self._recorded = policy, recorded
 
     def costs(self, episodes: Sequence[Episode]) -> Array:
         """(N,) over the concatenated steps of `episodes`."""
-        assert self.policy is not None, "the learner gives its policy"
+        assert self._policy is not None, "the learner gives its policy"
         if self._initial is None:
-            self._initial = self.policy.frozen()
+            self._initial = self._policy.frozen()
         obs = np.concatenate([episode.obs[:-1] for episode in episodes])
         actions = np.concatenate([np.asarray(episode.policy_action) for episode in episodes])
-        acted = [episode.log_prob for episode in episodes]
-        if all(log_prob is not None for log_prob in acted):
-            log_prob = np.concatenate([np.asarray(log_prob) for log_prob in acted])
-        else:
-            log_prob = self.policy.log_prob(obs, actions)
-        return np.asarray(self._beta * (log_prob - self._initial.log_prob(obs, actions)))
+        cost = -self._initial.log_prob(obs, actions)
+        if self._recorded:
+            cost = cost + np.concatenate([np.asarray(episode.log_prob) for episode in episodes])
+        return np.asarray(self.beta * cost)
 
     def state_dict(self) -> Mapping[str, Any]:
         return {"initial": self._initial.state_dict() if self._initial is not None else None}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        assert self.policy is not None, "the learner gives its policy"
+        assert self._policy is not None, "the learner gives its policy"
         if state["initial"] is not None:
-            self._initial = self.policy.frozen()
+            self._initial = self._policy.frozen()
             self._initial.load_state_dict(state["initial"])
