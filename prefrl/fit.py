@@ -227,7 +227,10 @@ class Trainer:
 
     @torch.no_grad()
     def calibration(self, answers: Answers, bins: int = 10) -> Mapping[str, Any]:
-        """Held-out reliability: {"bins": [[mean predicted P, observed share, n], ...], "ece", "n"}."""
+        """Held-out reliability: {"bins": [[mean predicted P, observed share, n], ...], "ece", "n"}.
+
+        Each pair counts both ways round, because which of the two stands first means nothing.
+        """
         predicted, target = [], []
         for part in answers.parts:
             rows = torch.nonzero(part.held_out).squeeze(-1)
@@ -238,7 +241,9 @@ class Trainer:
                     counted = known[2] > 0  # of a ranking, the pairs of which anything was said
                     predicted.append(known[0][counted].cpu().numpy())
                     target.append(known[1][counted].cpu().numpy())
-        return _reliability(np.concatenate([np.empty(0), *predicted]), np.concatenate([np.empty(0), *target]), bins)
+        p, q = np.concatenate([np.empty(0), *predicted]), np.concatenate([np.empty(0), *target])
+        both_ways = _reliability(np.concatenate([p, 1 - p]), np.concatenate([q, 1 - q]), bins)
+        return {**both_ways, "n": len(p)}
 
     def state_dict(self) -> Mapping[str, Any]:
         return {

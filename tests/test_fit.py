@@ -469,14 +469,15 @@ def test_calibration_compares_what_was_predicted_with_what_was_said() -> None:
     fitting.fit(answers, 1, 0)
     found = fitting.calibration(answers)
     held = int(answers.parts[0].held_out.sum())
-    assert found["n"] == held == sum(n for *_, n in found["bins"])
+    assert found["n"] == held == sum(n for *_, n in found["bins"]) / 2  # each pair counts both ways round
     returns = reward.returns([item for q in made[1].values() for item in q.items]).mean(0).reshape(-1, 2)
     p = 1 / (1 + np.exp(returns[:, 1] - returns[:, 0]))
     said = np.array([value(q.items[0]) > value(q.items[1]) for q in made[1].values()])
-    mine = answers.parts[0].held_out.numpy()
+    p, said = np.concatenate([p, 1 - p]), np.concatenate([said, ~said])
+    mine = np.tile(answers.parts[0].held_out.numpy(), 2)
     low = mine & (p < 0.1)
     assert found["bins"][0] == pytest.approx([p[low].mean(), said[low].mean(), low.sum()], abs=1e-4)
-    gaps = sum(abs(mean - share) * n for mean, share, n in found["bins"]) / held
+    gaps = sum(abs(mean - share) * n for mean, share, n in found["bins"]) / (2 * held)
     assert found["ece"] == pytest.approx(gaps)
 
 

@@ -15,8 +15,8 @@ from prefrl import config
 from prefrl.errors import ConfigError
 from prefrl.evaluation import FIRST_SEED, Evaluator, agreement, learned_rewards, paired_returns, summarise
 from prefrl.fit import Answers, gather
-from prefrl.policies import RandomPolicy
 from prefrl.plugins import PluginHost
+from prefrl.policies import RandomPolicy
 from prefrl.procedures.assembly import Assembly
 from prefrl.progress import Progress
 from prefrl.queries.proposals import select
@@ -154,9 +154,10 @@ class Run:
     def select(self, n: int, round: int) -> Sequence[Query]:
         with self.clock.phase("ask"):
             self.reward.observe(self._recent())
+            identity = f"{self.settings.run.name}/{self.settings.run.seed}"  # not the folder: a repeated run asks the same
             return select(
                 self.pool, self._selector, self.reward, n,
-                run=f"{self.settings.run.name}/{self.settings.run.seed}", round=round, feedback=self.settings.feedback, queries=self.settings.queries,
+                run=identity, round=round, feedback=self.settings.feedback, queries=self.settings.queries,
                 rng=self.rng("select", round), asked=self._queries.values(),
             )  # fmt: skip
 
@@ -269,7 +270,7 @@ class Run:
     def _save_clip(self, episode: Episode, learned: np.ndarray[Any, Any]) -> None:
         """Episodes of start, middle and end."""
         total = self.settings.algo.n_timesteps
-        label = "start" if self.step == 0 else "middle" if self.step <= total / 2 else "end"
+        label = "start" if self.step == 0 else "middle" if self.step < 0.6 * total else "end"
         self._folder.save_episode(label, episode, learned, self.step)
 
     def train_policy(self, reward: RewardModel, seed: int, steps: int) -> Policy:
@@ -339,7 +340,8 @@ class Run:
         self._progress.close()
         timing = self.clock.report()
         summary = RunSummary(status, self.step, len(self._current), self._last, error, timing)
-        self._manifest |= {"status": status, "finished": time.time(), "error": error}
+        self._manifest |= {"status": status, "finished": time.time(), "error": error, "steps": self.step}
+        self._manifest["gradient_steps"] = self._learner.updates if self._learner is not None else 0
         self._folder.replace_json("timing.json", timing)
         self._folder.replace_json("manifest.json", self._manifest)
         self._host.emit("run_ended", self, summary)

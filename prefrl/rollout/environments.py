@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import warnings
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ import mujoco
 import numpy as np
 from gymnasium import spaces
 
+from prefrl import mujoco_log
 from prefrl.errors import ConfigError, EnvironmentMissing, choices
 from prefrl.rollout.factors import NEVER_END, TASKS, KnownTask
 from prefrl.rollout.termination import Absorb
@@ -22,15 +22,7 @@ from prefrl.types import Array, EnvInfo, Factor
 
 STATE_SPEC = mujoco.mjtState.mjSTATE_FULLPHYSICS
 DM_CONTROL = "dm_control/"  # how ids of dm_control's tasks begin, by way of shimmy
-_log = logging.getLogger("prefrl.mujoco")
-
-
-def _heard(message: str) -> None:
-    """MuJoCo's warnings go to our log, not to stderr and a file in the working directory; old model files are no news."""
-    _log.log(logging.DEBUG if "deprecated" in message else logging.WARNING, message)
-
-
-mujoco.set_mju_user_warning(_heard)
+mujoco_log.listen()
 
 
 def make(settings: EnvSettings) -> gym.Env[Any, Any]:
@@ -96,7 +88,7 @@ def _register_dm_control(env_id: str) -> None:
         os.environ.pop("MUJOCO_GL")
         if chosen is not None:
             os.environ["MUJOCO_GL"] = chosen
-        mujoco.set_mju_user_warning(_heard)
+        mujoco_log.listen()
 
 
 def _nearest(name: str, known: list[str]) -> str:
