@@ -34,6 +34,7 @@ What the stages share:
     runs            the run folder
     progress        what is shown while a run runs
     timing          seconds by phase
+    statistics      what may be said of several seeds
     mujoco_log      MuJoCo's warnings
 
 The host:

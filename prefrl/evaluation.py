@@ -18,6 +18,7 @@ from prefrl.rollout.environments import flat, make
 from prefrl.rollout.recording import KEY, RecordedEnv, Track
 from prefrl.runs import read_env
 from prefrl.settings import EnvSettings
+from prefrl.statistics import spearman
 from prefrl.types import Array, EnvInfo, Episode, Evaluation
 
 if TYPE_CHECKING:
@@ -119,21 +120,11 @@ def paired_returns(
 
 def agreement(learned: Array, true: Array) -> tuple[float, float]:
     """Spearman's rank correlation, and the share of random pairs ordered as the true return orders them."""
-    correlation = (
-        float(np.corrcoef(_ranks(learned), _ranks(true))[0, 1]) if np.ptp(learned) > 0 and np.ptp(true) > 0 else float("nan")
-    )
     half = len(true) // 2
     wanted = np.sign(true[:half] - true[half : 2 * half])
     given = np.sign(learned[:half] - learned[half : 2 * half])
     right = np.where(given == 0, 0.5, given == wanted)  # as the metrics of the losses count it
-    return correlation, float(right[wanted != 0].mean()) if wanted.any() else float("nan")
-
-
-def _ranks(values: Array) -> Array:
-    """Ranks with ties averaged."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts - 1) / 2 - 1)[inverse])
+    return spearman(learned, true), float(right[wanted != 0].mean()) if wanted.any() else float("nan")
 
 
 def evaluate_run(folder: Path, episodes: int) -> Evaluation:

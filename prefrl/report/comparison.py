@@ -18,8 +18,8 @@ import numpy as np
 
 from prefrl.errors import DataError
 from prefrl.report.folder import Run, read
-from prefrl.report.statistics import bootstrap_interval, iqm, normalised_return
 from prefrl.report.words import listed, state
+from prefrl.statistics import bootstrap_interval, iqm, normalised_return
 
 Role = Literal["random", "preferences", "ground truth"]
 

@@ -13,8 +13,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from prefrl.report.comparison import Arm, Comparison
 from prefrl.report.drawing import GROUND_TRUTH, INK, OTHERS, PAPER, PREFERENCES, RANDOM, SOFT, canvas, styled, svg
 from prefrl.report.folder import Run
-from prefrl.report.statistics import spearman
 from prefrl.report.words import duration, number, share
+from prefrl.statistics import spearman
 from prefrl.types import Evaluation
 
 Measure = Callable[[Evaluation], float]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
@@ -16,8 +16,8 @@ from prefrl.report.clips import Clip
 from prefrl.report.comparison import Comparison
 from prefrl.report.figures import Drawing
 from prefrl.report.folder import Run
-from prefrl.report.statistics import spearman
 from prefrl.report.words import DASH, count, duration, minus, number, percent, share, state
+from prefrl.statistics import spearman
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,12 @@ def _when(run: Run) -> str:
     return str(started or "")
 
 
+def _updates(manifest: Mapping[str, Any]) -> str:
+    """How much the policy was trained, absolutely and for each step it took."""
+    updates, steps = manifest.get("gradient_steps"), manifest.get("steps")
+    return f"{updates:,} ({updates / steps:.2f} per step)" if updates is not None and steps else DASH
+
+
 def _facts(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     """Groups of (name, value) that say how to repeat the run."""
     manifest = run.manifest
@@ -137,6 +143,7 @@ def _facts(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("seed", str(run.seed)),
                 ("status", run.status),
                 ("arm", str(manifest.get("arm_key", DASH))),
+                ("gradient steps", _updates(manifest)),
             ],
         ),
         ("Versions", [(k, str(v)) for k, v in (manifest.get("versions") or {}).items()]),

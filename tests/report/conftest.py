@@ -84,6 +84,8 @@ def _write_run(
             "max_episode_steps": 1000,
         },
         "arm_key": arm_key,
+        "steps": 100_000,
+        "gradient_steps": 50_000,
         "plugins": [{"name": "oracle", "distribution": "prefrl-oracle", "version": "0.1.0"}],
     }
     _json(folder / "manifest.json", manifest)

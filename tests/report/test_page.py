@@ -252,3 +252,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(run: Path, videos: P
     (run / "report.html").mkdir()
     with pytest.raises(RunError, match="the report cannot be written"):
         write(run, videos=videos)
+
+
+def test_the_facts_say_how_much_the_policy_was_trained(written: Path) -> None:
+    assert "50,000 (0.50 per step)" in Page(written.read_text(encoding="utf-8")).text

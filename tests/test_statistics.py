@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from prefrl.report.statistics import bootstrap_interval, iqm, normalised_return, ranks, spearman
+from prefrl.statistics import bootstrap_interval, iqm, normalised_return, ranks, spearman
 
 
 def test_normalised_return_is_zero_at_random_one_at_ground_truth_and_keeps_more() -> None:
