@@ -15,18 +15,18 @@ GEAR = 2.0  # N m of torque for an action of 1
 DT = 0.1  # s
 NEAR = 0.04  # m; a block this close to the goal is there
 BEHIND = 0.07  # m; from the block's middle to the fingertip that pushes it
-START, PUSH = (0.16, 0.24), (0.08, 0.15)  # m; ranges of the block's distance from the base and from the goal
+START, PUSH = (0.16, 0.24), (0.06, 0.12)  # m; ranges of the block's distance from the base and from the goal
 
 
 def initial(rng: np.random.Generator, rest: State) -> State:
-    """The arm folded to one side, the block in front, the goal further out, in any direction from -60 to 60 degrees."""
+    """The arm folded to one side, the block in front, the goal further out, in any direction up to 45 degrees off."""
     n = len(rest.qpos)
     qpos, qvel = rest.qpos.copy(), rest.qvel.copy()
     qpos[:, 0] = rng.uniform(-2.2, -1.8, n)
     qpos[:, 1] = rng.uniform(1.9, 2.3, n)
     angle, radius = rng.uniform(-0.6, 0.6, n), rng.uniform(*START, n)
     block = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    towards, far = angle + rng.uniform(-np.pi / 3, np.pi / 3, n), rng.uniform(*PUSH, n)
+    towards, far = angle + rng.uniform(-np.pi / 4, np.pi / 4, n), rng.uniform(*PUSH, n)
     qpos[:, 2:4] = block
     qpos[:, 4] = rng.uniform(-np.pi / 4, np.pi / 4, n)
     qpos[:, 5:7] = block + far[:, None] * np.stack([np.cos(towards), np.sin(towards)], axis=1)
@@ -74,9 +74,14 @@ def observe(state: State) -> Array:
 
 
 def rewards(_: State, action: Array, after: State) -> Named:
-    """Decimetres from block to goal, less for a fingertip that is not behind the block, a little for using the motors."""
+    """Decimetres to go, being there, the fingertip not being behind the block, and a little for using the motors."""
     off = _length(fingertip(after) - spot(after))
-    return {"near": -10 * distance(after), "behind": -3 * off, "control": -0.02 * np.square(action).sum(1)}
+    return {
+        "near": -10 * distance(after),
+        "there": success(after).astype(float),
+        "behind": -3 * off,
+        "control": -0.02 * np.square(action).sum(1),
+    }
 
 
 def measure(before: State, action: Array, after: State) -> Named:
