@@ -159,7 +159,7 @@ class RelabelSettings(Options):
     bonus: Annotated[tuple[NamedOptions, ...], Choice("bonuses")] = Field((), description="exploration bonuses, summed")
     combine: Literal["mean"] = Field("mean", description="of the ensemble's members")
     scale: bool = Field(True, description="divide by the running std of the discounted return, in every arm alike")
-    kl: float = Field(0.0, ge=0, description="cost per step of departing from the initial policy, times log(pi / pi_0)")
+    kl: float = Field(0.0, ge=0, description="cost per step of departing from the initial policy: times log(pi / pi_0)")
 
 
 class EvaluateSettings(Options):

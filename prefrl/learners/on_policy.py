@@ -64,6 +64,12 @@ class PPOLearner:
     def steps(self) -> int:
         return int(self._model.num_timesteps)
 
+    @property
+    def updates(self) -> int:
+        """Gradient steps taken so far, at most: SB3 counts epochs, and `target_kl` may cut one short."""
+        model = self._model
+        return model._n_updates * (model.n_steps * model.n_envs // model.batch_size)
+
     def advance(self, steps: int) -> None:
         if steps > 0:
             self._model.learn(steps, callback=PolicyOutputs(self._recording), reset_num_timesteps=False)

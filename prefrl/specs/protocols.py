@@ -128,6 +128,7 @@ class Learner(Protocol):
 
     policy: Policy
     steps: int  # environment steps taken so far
+    updates: int  # gradient steps taken so far
 
     def advance(self, steps: int) -> None:
         """Learn for at least `steps` more environment steps, in whole rollouts; n advances equal one long learn."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ def test_nothing_privileged_reaches_policy_reward_model_or_replay(
     monkeypatch.setattr(vectorised, "make", lambda settings: Blind(make(settings)))
     blind = train("blind", *sets, recorded)
     assert plain.learner().updates == blind.learner().updates > 100
+    told = json.loads((blind.folder / "manifest.json").read_text())
+    assert (told["steps"], told["gradient_steps"]) == (blind.step, blind.learner().updates)
     seeing, blinded = state(plain), state(blind)
     assert seeing.keys() == blinded.keys()
     for name, value in seeing.items():
