@@ -192,5 +192,7 @@ def test_state_restores_scale_and_returns(tmp_path: Path) -> None:
     rewards, dones = np.ones((4, 3), np.float32), np.zeros((4, 3), bool)
     assert ours._relabel._scale is not None
     assert fresh._relabel._scale is not None
-    np.testing.assert_array_equal(fresh._relabel._scale.apply(rewards, dones), ours._relabel._scale.apply(rewards, dones))
+    np.testing.assert_array_equal(
+        fresh._relabel._scale.apply(rewards, dones), ours._relabel._scale.apply(rewards, dones)
+    )
     assert list(fresh._relabel.ended) == list(ours._relabel.ended)

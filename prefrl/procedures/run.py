@@ -154,7 +154,9 @@ class Run:
     def select(self, n: int, round: int) -> Sequence[Query]:
         with self.clock.phase("ask"):
             self.reward.observe(self._recent())
-            identity = f"{self.settings.run.name}/{self.settings.run.seed}"  # not the folder: a repeated run asks the same
+            identity = (
+                f"{self.settings.run.name}/{self.settings.run.seed}"  # not the folder: a repeated run asks the same
+            )
             return select(
                 self.pool, self._selector, self.reward, n,
                 run=identity, round=round, feedback=self.settings.feedback, queries=self.settings.queries,

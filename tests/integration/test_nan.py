@@ -90,11 +90,15 @@ def test_nothing_privileged_reaches_policy_reward_model_or_questions(
     plain = train("plain", recorded)
     monkeypatch.setattr(vectorised, "make", lambda settings: Blind(make(settings)))
     blind = train("blind", recorded)
-    assert np.isnan(np.asarray(blind.pool.segment(blind.pool.sample(1, 5, np.random.default_rng(0))[0]).true_reward)).all()
+    assert np.isnan(
+        np.asarray(blind.pool.segment(blind.pool.sample(1, 5, np.random.default_rng(0))[0]).true_reward)
+    ).all()
     assert _same(everything(plain), everything(blind))
     assert asked(plain) == asked(blind)
     assert len(asked(plain)) >= 2 * 12
-    evaluated = [json.loads(line)["true_return"] for line in (blind.folder / "evaluations.jsonl").read_text().splitlines()]
+    evaluated = [
+        json.loads(line)["true_return"] for line in (blind.folder / "evaluations.jsonl").read_text().splitlines()
+    ]
     assert np.isfinite(evaluated).all()  # evaluation has environments of its own
 
 

@@ -54,7 +54,11 @@ def test_the_run_log_says_what_the_run_asked_and_when_it_saw_the_answers(train: 
     asked = [line for line in log if "query" in line]
     seen = [line for line in log if "preference" in line]
     assert len(asked) == len(seen) == 12
-    assert sorted({line["step"] for line in asked}) == [256, 512, 640]  # whole rollouts of 128 from the end of pretraining
+    assert sorted({line["step"] for line in asked}) == [
+        256,
+        512,
+        640,
+    ]  # whole rollouts of 128 from the end of pretraining
     assert [line["position"] for line in seen] == list(range(1, 13))
     assert [line["fit"] for line in seen] == [0] * 4 + [1] * 4 + [2] * 4
     with open_store(None, run.folder.parent) as store:
@@ -74,7 +78,12 @@ def test_equal_settings_give_equal_weights_and_questions(train: Train) -> None:
 
 def test_the_golden_run(train: Train) -> None:
     """A fixed seed on the CPU asks these very questions; a change here changes every result, and is to be meant."""
-    run = train("golden", "env={id: CartPole-v1, n_envs: 2}", "algo.n_timesteps=384", "feedback={total: 4, rounds: 2, segment: 10}")
+    run = train(
+        "golden",
+        "env={id: CartPole-v1, n_envs: 2}",
+        "algo.n_timesteps=384",
+        "feedback={total: 4, rounds: 2, segment: 10}",
+    )
     asked = [line["query"][:12] for line in lines(run, "run_log.jsonl") if "query" in line]
     assert asked == GOLDEN
 
@@ -114,7 +123,9 @@ def test_answers_of_an_earlier_run_train_a_run_without_sources(train: Train) -> 
 
 
 def test_a_model_that_learns_from_answers_needs_somebody_to_ask(train: Train) -> None:
-    with pytest.raises(ConfigError, match=r"sources: reward.model 'ensemble' learns from answers, but there is no source"):
+    with pytest.raises(
+        ConfigError, match=r"sources: reward.model 'ensemble' learns from answers, but there is no source"
+    ):
         train("silent", "sources={}")
 
 

@@ -22,15 +22,15 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import torch  # noqa: E402 - after the number of threads is set
-from stable_baselines3 import PPO  # noqa: E402
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize  # noqa: E402
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from prefrl import config  # noqa: E402
-from prefrl.plugins import PluginHost  # noqa: E402
-from prefrl.procedures.run import Run  # noqa: E402
-from prefrl.rollout.environments import make  # noqa: E402
-from prefrl.settings import EnvSettings  # noqa: E402
+from prefrl import config
+from prefrl.plugins import PluginHost
+from prefrl.procedures.run import Run
+from prefrl.rollout.environments import make
+from prefrl.settings import EnvSettings
 
 CONFIG = Path(__file__).parents[2] / "configs" / "bench" / "speed.yaml"
 

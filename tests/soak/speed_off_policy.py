@@ -129,19 +129,19 @@ def main() -> None:
     for _ in range(arguments.pairs):
         pair = {"products": timed(floor), "relabel": timed(relabel.refresh)}
         result["relabel"].append(pair)
-        print("relabel / products, CPU:", round(pair["relabel"][1] / pair["products"][1], 3), pair, flush=True)  # noqa: T201 - a script
+        print("relabel / products, CPU:", round(pair["relabel"][1] / pair["products"][1], 3), pair, flush=True)
     for n in range(arguments.pairs):
         if n % 2:
             mine, theirs = ours(arguments.steps), plain(arguments.steps)
         else:
             theirs, mine = plain(arguments.steps), ours(arguments.steps)
         result["run"].append({"plain": theirs, "ours": mine})
-        print("run / plain, CPU:", round(mine[0][1] / theirs[0][1], 3), {"plain": theirs, "ours": mine}, flush=True)  # noqa: T201 - a script
+        print("run / plain, CPU:", round(mine[0][1] / theirs[0][1], 3), {"plain": theirs, "ours": mine}, flush=True)
     result["relabel_ratio"] = statistics.median(p["relabel"][1] / p["products"][1] for p in result["relabel"])
     result["run_ratio"] = statistics.median(p["ours"][0][1] / p["plain"][0][1] for p in result["run"])
     if arguments.out:
         arguments.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"medians: relabel {result['relabel_ratio']:.3f} of the products, run {result['run_ratio']:.3f} of plain SB3")  # noqa: T201 - a script
+    print(f"medians: relabel {result['relabel_ratio']:.3f} of the products, run {result['run_ratio']:.3f} of plain SB3")
 
 
 if __name__ == "__main__":
