@@ -2,15 +2,13 @@ import json
 from types import SimpleNamespace
 
 import pytest
-import torch
 
-from prefrl.losses import Kind, Labels, PrefLoss, Scores
+from prefrl.losses import Kind
 from prefrl.losses.options import BradleyTerryOptions
 from prefrl.losses.pairwise import build
 from prefrl.losses.parts import LINKS, PAIR_WEIGHTS, TRANSFORMS
 from prefrl.losses.registered import losses
-from prefrl.options import NoOptions
-from prefrl.testing.losses import PROMISES, check_loss
+from prefrl.testing.losses import PROMISES
 
 SPECS = [
     SimpleNamespace(**{"requires": frozenset(), "shift_invariant": True, "batch_coupled": False, **r}) for r in losses()
@@ -59,31 +57,6 @@ def test_options_dump_to_valid_input(spec):
     chosen = spec.options()
     assert spec.options(**json.loads(json.dumps(chosen.model_dump(mode="json")))) == chosen
     assert spec.options.model_json_schema()["type"] == "object"
-
-
-def test_a_broken_loss_is_caught():
-    """The suite itself: a loss that forgets weights and masks is told which promises it breaks."""
-
-    class Forgetful(PrefLoss):
-        kinds = frozenset({Kind.PAIR})
-
-        def evaluate(self, scores, labels):
-            row = torch.nn.functional.softplus(scores.s[:, 1] - scores.s[:, 0]) + scores.s.sum(1) / 1e3
-            return self.reduced(row, torch.ones_like(row), lambda bag: None)
-
-    spec = SimpleNamespace(
-        name="x/forgetful", options=NoOptions, build=lambda options: Forgetful(), kinds={"pair"}, requires=frozenset(),
-        shift_invariant=True, batch_coupled=False, vectors=[(Scores.of(torch.zeros(1, 2)), first_wins(), 0.5)],
-    )  # fmt: skip
-    broken = {promise.split(" ")[0] for promise, seen in check_loss(spec).items() if seen}
-    assert broken == {
-        "keeps_its_vectors", "ignores_skipped_queries", "is_zero_when_all_is_skipped", "ignores_the_order_of_items",
-        "ignores_a_constant_if_declared",
-    }  # fmt: skip
-
-
-def first_wins():
-    return Labels(Kind.PAIR, pref=torch.ones(1))
 
 
 def test_names_are_unique():
