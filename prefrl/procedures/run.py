@@ -21,6 +21,7 @@ from prefrl.procedures.assembly import Assembly
 from prefrl.progress import Progress
 from prefrl.queries.proposals import select
 from prefrl.rendering import render_clips
+from prefrl.rollout.termination import sentence
 from prefrl.rollout.vectorised import information, record
 from prefrl.runs import RunFolder, manifest
 from prefrl.segments import SegmentPool
@@ -343,6 +344,7 @@ class Run:
         timing = self.clock.report()
         summary = RunSummary(status, self.step, len(self._current), self._last, error, timing)
         self._manifest |= {"status": status, "finished": time.time(), "error": error, "steps": self.step}
+        self._manifest["termination"] = sentence(self.settings.env.termination, self._venv.recording.endings)
         self._manifest["gradient_steps"] = self._learner.updates if self._learner is not None else 0
         self._folder.replace_json("timing.json", timing)
         self._folder.replace_json("manifest.json", self._manifest)

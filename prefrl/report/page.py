@@ -105,13 +105,14 @@ def _tiles(comparison: Comparison) -> list[Tile]:
 def _termination(run: Run) -> str:
     """What ending episodes early did to the comparison."""
     mode = run.config.get("env", {}).get("termination", "keep")
+    training = run.manifest.get("termination") or f"Termination: {mode}."
     lengths = np.array([n for e in run.evaluations for n in e.length])
     if not len(lengths):
-        return f"Termination: {mode}."
+        return training
     if np.ptp(lengths) == 0:
-        return f"Termination: {mode}. Every evaluation episode had {lengths[0]:,} steps, so it does not enter the comparison."
+        return f"{training} Every evaluation episode had {lengths[0]:,} steps, so it does not enter the comparison."
     return (
-        f"Termination: {mode}. Evaluation episodes had {lengths.min():,} to {lengths.max():,} steps, "
+        f"{training} Evaluation episodes had {lengths.min():,} to {lengths.max():,} steps, "
         f"so part of every return is how long the robot lasted."
     )
 

@@ -38,6 +38,7 @@ def test_a_run_folder_holds_what_the_report_reads(train: Train) -> None:
     manifest = json.loads((run.folder / "manifest.json").read_text())
     assert manifest["status"] == "ok"
     assert manifest["env"]["factors"]["x_velocity"]["privileged"] is True
+    assert manifest["termination"].startswith("Termination: keep. None of 6 episodes reached a terminal state")
     assert [line["preferences"] for line in lines(run, "fits.jsonl")] == [4, 8, 12]
     evaluations = lines(run, "evaluations.jsonl")
     assert [line["step"] for line in evaluations] == [0, 384, 768]
