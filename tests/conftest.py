@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -110,7 +109,7 @@ def train(tmp_path: Path) -> Callable[..., Any]:
     from prefrl.plugins import PluginHost
     from prefrl.procedures.run import Run
 
-    def run(name: str, *sets: str, plugins: Sequence[ModuleType] = (), execute: bool = True) -> Any:
+    def run(name: str, *sets: str, plugins: Sequence[Any] = (), execute: bool = True) -> Any:
         tree = config.read(Path(__file__).parent / "data" / "tiny_cheetah.yaml", sets)
         host = PluginHost.from_environment(None, config.plugins_of(tree))
         for plugin in plugins:

@@ -51,8 +51,8 @@ def everything(run: Run) -> dict[str, Any]:
     learner: Any = run.learner()
     return {
         **{f"policy/{k}": v for k, v in learner._model.policy.state_dict().items()},
-        **_flat("optimizer", learner._model.policy.optimizer.state_dict()),
-        **_flat("reward", run.reward.state_dict()),
+        **dict(_flat("optimizer", learner._model.policy.optimizer.state_dict())),
+        **dict(_flat("reward", run.reward.state_dict())),
     }
 
 

@@ -171,7 +171,9 @@ def prefrl_register_sources():
 def test_observers_hear_of_everything_in_order(train: Train) -> None:
     heard: list[str] = []
 
-    class Observer(ModuleType):
+    class Observer:
+        __name__ = "observer"
+
         @hookimpl
         def prefrl_on_preferences(self, run: Any, preferences: Any) -> None:
             heard.append(f"preferences {len(preferences)}")
@@ -188,7 +190,7 @@ def test_observers_hear_of_everything_in_order(train: Train) -> None:
         def prefrl_on_run_ended(self, run: Any, summary: RunSummary) -> None:
             heard.append(f"ended {summary.status} {summary.preferences}")
 
-    train("heard", plugins=(Observer("observer"),))
+    train("heard", plugins=(Observer(),))
     assert heard == [
         "evaluated 0", "preferences 4", "fit 1", "evaluated 384", "preferences 4", "fit 2", "preferences 4", "fit 3",
         "evaluated 768", "ended ok 12",
