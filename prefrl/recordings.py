@@ -100,7 +100,7 @@ def _check(path: Path, name: str, array: Array, steps: int, env: EnvInfo) -> Non
 def read_minari(name: str, env: EnvInfo) -> list[Episode]:
     """Episodes of the local Minari data set `name`; observations that are mappings are flattened as a run flattens them."""
     try:
-        import minari  # type: ignore[import-untyped, unused-ignore]
+        import minari  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError as error:
         raise EnvironmentMissing(f"{MINARI}{name} needs the package minari: pip install 'prefrl[minari]'.") from error
     try:
