@@ -22,6 +22,8 @@ from prefrl.specs import (
     lazy,
 )
 
+EVERY_KIND = frozenset({"pair", "ranking", "choice", "grade", "binary", "similarity"})
+
 
 @hookimpl
 def prefrl_register_sources() -> Iterable[SourceSpec]:
@@ -31,7 +33,8 @@ def prefrl_register_sources() -> Iterable[SourceSpec]:
         summary="answers recorded before, from a file that `prefrl data export` wrote",
         options=FileOptions,
         build=lazy("prefrl.sources.replay:Replay"),
-        answers=frozenset({"pair", "ranking", "choice", "grade", "binary", "similarity"}),
+        answers=EVERY_KIND,
+        gives=EVERY_KIND,
     )
 
 

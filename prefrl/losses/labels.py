@@ -10,8 +10,8 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from prefrl.errors import BadAnswer, DataError
-from prefrl.types import Binary, Choice, Grades, Preference, Tiers, Triplet
+from prefrl.errors import BadAnswer, DataError, choices
+from prefrl.types import Answer, Binary, Choice, Grades, Preference, Tiers, Triplet
 
 
 class Kind(StrEnum):
@@ -163,13 +163,43 @@ def collate(
             )
         }
         if groups is not None:
-            position = {name: index for index, name in enumerate(groups)}
-            common["group"] = torch.tensor([position[p.group] for p in answers])
+            common["group"] = torch.tensor([_place(p, groups) for p in answers])
         if kind in (Kind.PAIR, Kind.CHOICE) and any(p.strength is not None for p in answers):
             common["margin"] = torch.tensor([p.strength or 0.0 for p in answers])
         fields = _fields(kind, answers, [k[n] for n in rows], width)
         collated[kind] = Labels(kind, **fields, **common).validate(width), torch.tensor(rows)
     return collated
+
+
+def _place(preference: Preference, groups: Sequence[str]) -> int:
+    if preference.group not in groups:
+        raise DataError(
+            f"preference {preference.id[:12]} of source '{preference.source}' is of group '{preference.group}', which "
+            f"`groups` does not list. {choices(preference.group, groups)}"
+        )
+    return groups.index(preference.group)
+
+
+def kinds_of(preferences: Iterable[Preference]) -> frozenset[Kind]:
+    """The kinds that `collate` will make of answers, without their queries; skips are of none."""
+    return frozenset(
+        _kind(preference, _fewest_items(preference.answer))
+        for preference in preferences
+        if preference.answer is not None
+    )
+
+
+def _fewest_items(answer: Answer) -> int:
+    """How many items a query must have for `answer` to fit; two that were ranked are taken for a pair."""
+    match answer:
+        case Tiers(tiers):
+            return max(2, 1 + max((item for tier in tiers for item in tier), default=0))
+        case Choice(best):
+            return best + 1
+        case Triplet():
+            return 3
+        case Grades(values) | Binary(values):
+            return len(values)
 
 
 def _kind(preference: Preference, k: int) -> Kind:

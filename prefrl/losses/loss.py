@@ -94,12 +94,11 @@ def _nonzero(weight: Tensor) -> Tensor:
 class WeightedSum(PrefLoss):
     """Several losses of the same scores and labels, each times its coefficient."""
 
-    name = "sum"
-
     def __init__(self, terms: Sequence[tuple[float, PrefLoss]]) -> None:
         super().__init__()
         self.coefs = [coef for coef, _ in terms]
         self.losses = nn.ModuleList(loss for _, loss in terms)
+        self.name = " + ".join(loss.name for _, loss in terms)
         self.kinds = frozenset.intersection(*(loss.kinds for _, loss in terms))
         self.requires = frozenset().union(*(loss.requires for _, loss in terms))
         if not self.kinds:

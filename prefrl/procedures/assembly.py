@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from prefrl.fit import Trainer
-from prefrl.losses import build_loss
+from prefrl.losses import PrefLoss, build_loss
 from prefrl.plugins import PluginHost
 from prefrl.relabel import Relabeller, Restraint
 from prefrl.rollout.environments import make
@@ -87,18 +87,28 @@ class Assembly:
         selector: Selector = self._build("selectors", self.settings.queries.selector, self.settings.queries.options)
         return selector
 
-    def trainer(self, reward: RewardModel) -> Trainer:
-        """What fits `reward` to answers."""
+    def trainer(self, reward: RewardModel, stored: Iterable[str]) -> Trainer:
+        """What fits `reward` to answers; refuses a loss that cannot use the kinds that are `stored` or will be given."""
         settings = self.settings.reward
         terms = [(term.coef, term.name, term.options) for term in settings.loss]
+        loss = build_loss(terms, self.host.specs("losses"))
+        if self.trained:
+            loss.check(stored, self._reward_spec.aux)
+            for name in self.settings.sources:
+                self._check_given(loss, name)
         return Trainer(
             reward,
-            build_loss(terms, self.host.specs("losses")),
+            loss,
             settings.fit,
             [self._build("augmentations", chosen.name, chosen.options) for chosen in settings.augment],
             [self._build("label_filters", chosen.name, chosen.options) for chosen in settings.filters],
             seed=int(self.context("fit").rng().integers(2**62)),
         )
+
+    def _check_given(self, loss: PrefLoss, name: str) -> None:
+        given = self._source_spec(name).gives or {self._asked_kind}
+        if not given & loss.kinds:
+            loss.check(sorted(given), self._reward_spec.aux)
 
     def panel(self, data: DataSet) -> Panel:
         """The configured sources."""
@@ -106,10 +116,16 @@ class Assembly:
 
     def _seat(self, name: str) -> Seat:
         settings = self.settings.sources[name]
-        kind = {1: "binary", 2: "pair"}.get(self.settings.feedback.items, "ranking")
-        spec = self.host.spec("sources", settings.use or name)
+        return seat(name, self._source_spec(name), settings, self.context(name), self._asked_kind)
+
+    def _source_spec(self, name: str) -> SourceSpec:
+        spec = self.host.spec("sources", self.settings.sources[name].use or name)
         assert isinstance(spec, SourceSpec)
-        return seat(name, spec, settings, self.context(name), kind)
+        return spec
+
+    @property
+    def _asked_kind(self) -> str:
+        return {1: "binary", 2: "pair"}.get(self.settings.feedback.items, "ranking")
 
     def relabeller(self, reward: RewardModel, venv: RecordingVecEnv) -> Relabeller:
         """What turns `reward` of recorded steps into what the learner sees."""

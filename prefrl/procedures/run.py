@@ -15,6 +15,7 @@ from prefrl import config
 from prefrl.errors import ConfigError
 from prefrl.evaluation import FIRST_SEED, Evaluator, agreement, learned_rewards, paired_returns, summarise
 from prefrl.fit import Answers, gather
+from prefrl.losses import kinds_of
 from prefrl.plugins import PluginHost
 from prefrl.policies import RandomPolicy
 from prefrl.procedures.assembly import Assembly
@@ -73,7 +74,7 @@ class Run:
         self.reward: RewardModel = parts.reward_model()
         self._selector, self._trainer, self._panel = (
             parts.selector(),
-            parts.trainer(self.reward),
+            parts.trainer(self.reward, kinds_of(preference for _, preference in self.data.current())),
             parts.panel(self.data),
         )
         keep = settings.queries.window

@@ -59,6 +59,7 @@ class SourceSpec(Spec):
 
     deferred: bool = False
     answers: frozenset[str] = frozenset({"pair", "ranking"})  # kinds of question it can answer
+    gives: frozenset[str] = frozenset()  # kinds of its answers; empty: the question's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ class RewardModelSpec(Spec):
     """`build(options, BuildContext) -> RewardModel`. `trained` is False for one that no preference changes."""
 
     trained: bool = True
+    aux: frozenset[str] = frozenset()  # keys of Scores.aux that its scorers give beside the scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

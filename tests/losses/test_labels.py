@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from prefrl.errors import BadAnswer, DataError
-from prefrl.losses import Kind, Labels, collate, relevance
+from prefrl.losses import Kind, Labels, collate, kinds_of, relevance
 from prefrl.types import Binary, Choice, Grades, Preference, Tiers, Triplet
 
 
@@ -114,3 +114,25 @@ def test_relevance_orders_as_ranks_do():
     assert good.tolist() == [[0.5, 1.0, 0.0, 0.0]]
     assert known.tolist() == [[True, True, True, False]]
     assert relevance(Labels(Kind.CHOICE, rank=torch.tensor([[1, 0, 1, 1]])), mask)[0].tolist() == [[0, 1, 0, 0]]
+
+
+def test_kinds_are_known_before_the_queries_are_read():
+    given = [
+        Tiers(((1,), (0,))),
+        Tiers(((0,), (1,), (2,))),
+        Choice(1),
+        Grades((1.0,)),
+        Binary((1.0,)),
+        Triplet(1),
+        None,
+    ]
+    assert kinds_of(map(answer, given)) == frozenset(Kind)
+    assert kinds_of([answer(None)]) == frozenset()
+
+
+def test_groups_list_every_group():
+    preferences = [answer(Tiers(((0,), (1,))), group=name) for name in ("ann", "bob", "ann")]
+    ((labels, _),) = collate(preferences, [2, 2, 2], groups=["bob", "ann"]).values()
+    assert labels.group.tolist() == [1, 0, 1]
+    with pytest.raises(DataError, match=r"is of group 'bob', which `groups` does not list. Allowed: ann."):
+        collate(preferences, [2, 2, 2], groups=["ann"])
