@@ -18,6 +18,7 @@ The way of one preference, in the order of the data; every module of the package
     pretrain        what happens before the first question
     procedures      the order of these stages; `procedures.online` is read top to bottom
     evaluation      deterministic episodes on an untouched environment
+    agreement       how each source's answers agree with the true return, for reports alone
     rendering       segments -> clips, in a process of their own
     report          run folders -> one page and the table
 

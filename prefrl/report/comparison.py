@@ -147,16 +147,20 @@ def _arms(runs: Iterable[Run]) -> list[Arm]:
     sizes = [_size(group[0]) for group in learned]
     arms = []
     for group, size in zip(learned, sizes, strict=True):
-        label = "preferences" if len(learned) == 1 else f"preferences, {size}"
-        arms.append(Arm(label if sizes.count(size) == 1 else f"{label} ({group[0].name})", "preferences", group))
+        label = "preferences" if len(learned) == 1 and not group[0].designed else size
+        label = label if sizes.count(size) == 1 else f"{label} ({group[0].name})"
+        arms.append(Arm(f"{label}, privileged" if group[0].privileged else label, "preferences", group))
     arms.sort(key=lambda arm: arm.runs[0].config.get("feedback", {}).get("total", 0))
     return arms + [Arm("ground truth", "ground truth", group) for group in groups if group[0].ground_truth]
 
 
 def _size(run: Run) -> str:
+    """What sets this arm apart: how much was asked."""
+    if run.designed:
+        return f"{run.designed}, no answers"
     feedback = run.config.get("feedback", {})
     items = feedback.get("items", 2)
-    return f"{feedback.get('total', run.labels)} {'pairs' if items == 2 else f'rankings of {items}'}"
+    return f"preferences, {feedback.get('total', run.labels)} {'pairs' if items == 2 else f'rankings of {items}'}"
 
 
 def _row(arm: Arm, focal: Run, random: float, ground_truth: float) -> Row:
@@ -212,6 +216,11 @@ def _doubts(focal: Run, arms: Sequence[Arm], random: float, ground_truth: float)
         seeds, yardstick = (tuple(run.seed for run in a.runs) for a in (arm, arms[-1]))
         if arms[-1].role == "ground truth" and seeds != yardstick:
             yield f"{arm.label} has seeds {listed(seeds)}, ground truth has {listed(yardstick)}: an equal set compares better."
+    if hidden := [arm.label for arm in arms if arm.runs[0].privileged]:
+        yield (
+            f"Privileged: {' and '.join(hidden)} saw factors that give the designed reward away, which no robot has whose "
+            "reward nobody wrote."
+        )
     if all(len(arm.runs) < 2 for arm in arms):
         yield "One seed per arm: it shows that the run works, not how it compares; seeds differ a lot."
 

@@ -24,6 +24,16 @@ STAGES = ("start", "middle", "end")
 INCIDENTAL = ("run", "store", "render", "checkpoint", "evaluate")
 
 
+@dataclass(frozen=True)
+class Section:
+    """What a plugin has to say of a run: a paragraph and a table of text."""
+
+    title: str
+    text: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """One run as its files tell it; `gaps` are sentences about what they do not tell."""
@@ -38,6 +48,8 @@ class Run:
     calibration: Mapping[str, Any] | None
     correlation: Mapping[str, Array] | None
     stages: Mapping[str, Mapping[str, Array]]  # start, middle, end -> one episode's arrays
+    answers: tuple[Mapping[str, Any], ...]  # who answered what, and how it agrees with the true return
+    sections: tuple[Section, ...]
     gaps: tuple[str, ...]
 
     @property
@@ -60,6 +72,18 @@ class Run:
     def ground_truth(self) -> bool:
         """Whether it learned from the true reward, that is, whether it is a yardstick and not a result."""
         return bool(self.config.get("reward", {}).get("model") == "true_reward")
+
+    @property
+    def designed(self) -> str:
+        """The reward model's name if it is one that no answer changes and that is not the task's own reward; else empty."""
+        untrained = not self.ground_truth and not self.config.get("sources") and not self.fits
+        return str(self.config.get("reward", {}).get("model", "")) if untrained else ""
+
+    @property
+    def privileged(self) -> bool:
+        """Whether a source or the reward model was let see factors that give the designed reward away."""
+        chosen = [*self.config.get("sources", {}).values(), self.config.get("reward", {})]
+        return any(bool(one.get("privileged")) for one in chosen)
 
     @property
     def last(self) -> Evaluation | None:
@@ -90,7 +114,7 @@ def read(path: Path) -> Run:
         )
     manifest = _json(path / "manifest.json")
     gaps: list[str] = []
-    trained = _config(path).get("reward", {}).get("model") != "true_reward"
+    trained = bool(_config(path).get("sources")) or (path / "fits.jsonl").is_file()
 
     def optional(name: str, lacks: str, wanted: bool = True) -> Any:
         if (path / name).is_file():
@@ -118,8 +142,19 @@ def read(path: Path) -> Run:
         calibration=optional("calibration.json", "No calibration", trained),
         correlation=optional("correlation.npz", "No comparison of learned and true segment returns", trained),
         stages={stage: arrays for stage, arrays in stages.items() if arrays is not None},
+        answers=tuple((optional("sources.json", "", wanted=False) or {}).get("answers", ())),
+        sections=tuple(_section(file) for file in sorted(path.glob("sections/*.json"))),
         gaps=tuple(gaps),
     )
+
+
+def _section(path: Path) -> Section:
+    loaded = _json(path)
+    try:
+        rows = tuple(tuple(map(str, row)) for row in loaded["rows"])
+        return Section(str(loaded["title"]), str(loaded["text"]), tuple(map(str, loaded["header"])), rows)
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: is no section of a report; it needs title, text, header and rows.") from error
 
 
 def _config(path: Path) -> Mapping[str, Any]:

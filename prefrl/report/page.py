@@ -51,6 +51,7 @@ def render(
         "notes": notes,
         "headline": table.headline(comparison),
         "seeds": table.seeds(comparison),
+        "answers": table.answers(run),
         "drawings": drawings,
         "clips": clips,
         "termination": _termination(run),
@@ -67,14 +68,15 @@ def verdict(comparison: Comparison) -> str:
         return f"This run {state(run.status)} and has not been evaluated yet."
     value = number(run.evaluations[-1].mean_return)
     normalised = row.normalised[row.seeds.index(run.seed)]
-    asked = f"{count(run.labels)} answers from {' and '.join(run.config.get('sources', {})) or 'no source'}"
+    asked = f"With {count(run.labels)} answers from {' and '.join(run.config.get('sources', {})) or 'no source'}"
+    how = f"Rewarded by {run.designed}, with no answers," if run.designed else asked
     if run.ground_truth:
         said = f"Learning from the true reward reached a mean return of {value}; preferences are measured against it."
     elif not isfinite(normalised):
-        said = f"With {asked} the policy reached a mean return of {value}."
+        said = f"{how} the policy reached a mean return of {value}."
     else:
         said = (
-            f"With {asked} the policy went {percent(normalised)} of the way from random actions to the true reward: "
+            f"{how} the policy went {percent(normalised)} of the way from random actions to the true reward: "
             f"a mean return of {value}, against {number(comparison.random)} and {number(comparison.ground_truth)}."
         )
     return said if run.status == "ok" else f"This run {state(run.status)}. {said}"

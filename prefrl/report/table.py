@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from prefrl.report.comparison import Comparison, Row
-from prefrl.report.words import DASH, count, duration, interval, listed, number, share
+from prefrl.report.folder import Run
+from prefrl.report.words import DASH, count, duration, interval, listed, number, percent, share
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,19 @@ def seeds(comparison: Comparison) -> Table | None:
             )
             lines.append(Line(cells, arm.role, run is comparison.focal))
     return Table(("seed", "mean return", "std over its episodes", "normalised return", "run"), tuple(lines))
+
+
+def answers(run: Run) -> Table | None:
+    """Who answered, and how their answers agree with the true return; None where nothing is known of it."""
+    if not run.answers:
+        return None
+    lines = []
+    for row in run.answers:
+        name = f"{row['source']}, decided by {row['factor']}" if row["factor"] else row["source"]
+        right = percent(row["right"] / row["pairs"]) if row["pairs"] else DASH
+        cells = (name, count(row["answered"]), count(row["skipped"]), count(row["pairs"]), right)
+        lines.append(Line(cells, "source", focal=False))
+    return Table(("source", "answered", "skipped", "pairs compared", "agreement with the true return"), tuple(lines))
 
 
 def plain(table: Table) -> list[str]:

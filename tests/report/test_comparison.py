@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from prefrl.errors import DataError
 from prefrl.report.comparison import compare
+from prefrl.report.page import verdict
 from prefrl.report.words import state
 
 WriteRun = Callable[..., Path]
@@ -133,3 +135,21 @@ def test_runs_without_arm_key_are_not_guessed_to_belong_together(write_run: Writ
         del manifest["arm_key"]
         (folder / "manifest.json").write_text(json.dumps(manifest))
     assert len(compare(tmp_path / "run").arms) == 1
+
+
+def test_a_designed_reward_is_named_and_privileged_arms_are_marked(write_run: WriteRun, tmp_path: Path) -> None:
+    heron, weighted = write_run(tmp_path / "heron", final=2500.0), write_run(tmp_path / "weighted", final=1500.0)
+    write_run(tmp_path / "truth", final=3500.0, ground_truth=True)
+    config = yaml.safe_load((heron / "config.yaml").read_text())
+    (heron / "config.yaml").write_text(yaml.safe_dump(config | {"sources": {"heron": {"privileged": True}}}))
+    reward = {"model": "heron_sum", "privileged": True}
+    (weighted / "config.yaml").write_text(yaml.safe_dump(config | {"sources": {}, "reward": reward}))
+    for name in ("fits.jsonl", "calibration.json", "correlation.npz"):
+        (weighted / name).unlink()
+    found = compare(weighted)
+    assert {row.label for row in found.rows if row.role == "preferences"} == {
+        "preferences, 50 rankings of 4, privileged", "heron_sum, no answers, privileged",
+    }  # fmt: skip
+    assert any(note.startswith("Privileged: ") for note in found.warnings)
+    assert found.focal.gaps == ()
+    assert verdict(found).startswith("Rewarded by heron_sum, with no answers, the policy went")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from prefrl.errors import EnvironmentMissing, RunError
+from prefrl.errors import DataError, EnvironmentMissing, RunError
 from prefrl.report import clips, summary_lines, write
 from prefrl.report.comparison import compare
 
@@ -256,3 +256,42 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(run: Path, videos: P
 
 def test_the_facts_say_how_much_the_policy_was_trained(written: Path) -> None:
     assert "50,000 (0.50 per step)" in Page(written.read_text(encoding="utf-8")).text
+
+
+def test_who_answered_and_what_plugins_add_stands_on_the_page(run: Path, videos: Path) -> None:
+    rows = [
+        {"source": "heron", "factor": None, "answered": 40, "skipped": 10, "pairs": 40, "right": 30},
+        {"source": "heron", "factor": "speed", "answered": 20, "skipped": 0, "pairs": 20, "right": 18},
+    ]
+    (run / "sources.json").write_text(json.dumps({"answers": rows}))
+    (run / "sections").mkdir()
+    section = {
+        "title": "Levels of heron",
+        "text": "All <well>.",
+        "header": ["level", "share"],
+        "rows": [["1. speed", "50%"]],
+    }
+    (run / "sections" / "heron.json").write_text(json.dumps(section))
+    page = Page(write(run, videos=videos).read_text(encoding="utf-8"))
+    assert page.open == []
+    for words in (
+        "Who answered",
+        "heron, decided by speed",
+        "75%",
+        "90%",
+        "Levels of heron",
+        "1. speed",
+        "All <well>.",
+    ):
+        assert words in page.text
+    markdown = (run / "report.md").read_text(encoding="utf-8")
+    assert "| **heron, decided by speed**" not in markdown
+    assert "| heron, decided by speed | 20 | 0 | 20 | 90% |" in markdown
+    assert "| 1. speed | 50% |" in markdown
+
+
+def test_a_damaged_section_is_said(run: Path, videos: Path) -> None:
+    (run / "sections").mkdir()
+    (run / "sections" / "heron.json").write_text(json.dumps({"title": "x"}))
+    with pytest.raises(DataError, match="is no section of a report; it needs title, text, header and rows"):
+        write(run, videos=videos)
