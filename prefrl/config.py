@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from prefrl.errors import ConfigError, PrefrlError, choices
+from prefrl.errors import ConfigError, PrefrlError, choices, sentence, shown
 from prefrl.options import Options
 from prefrl.settings import Choice, Chosen, NamedOptions, RunSettings
 from prefrl.specs import Spec
@@ -193,8 +193,10 @@ def _spread(node: Node, main_option: typing.Callable[[str], str | None]) -> Iter
     elif isinstance(node.value, Mapping) and "name" not in node.value:
         for name, child in node.value.items():
             options = dict(_filled(child).children)
-            if not options and not isinstance(child.value, Mapping | None):
+            if not isinstance(child.value, Mapping | None):
                 options = {main_option(name) or "": child}
+            if "name" in options:
+                raise ConfigError(f"{options['name'].key}: it is named '{shown(name)}' already; leave out 'name'.")
             yield Node({"name": Node(name, child.key, child.key), **options}, child.mark, child.key)
     elif isinstance(node.value, str):
         yield Node({"name": node}, node.mark, node.key)
@@ -231,7 +233,7 @@ def _model_at(model: type[BaseModel], loc: Sequence[str | int]) -> type[BaseMode
 
 
 def _dotted(path: Sequence[str | int]) -> str:
-    return ".".join(map(str, path))
+    return ".".join(shown(str(part)) for part in path)
 
 
 def _said(fault: ErrorDetails) -> str:
@@ -242,10 +244,13 @@ def _said(fault: ErrorDetails) -> str:
         return f"{given} is not allowed. {choices(str(fault['input']), allowed)}"
     if fault["type"] in {"model_type", "dict_type", "model_attributes_type"}:
         return f"a mapping of keys is expected, not {given}."
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "value_error":
-        return f"{message[0].lower()}{message[1:]}".rstrip(".") + "."
-    return f"{message[0].lower()}{message[1:]}, not {given}."
+    if fault["type"] == "path_type":
+        return f"a path is expected, not {given}."
+    message = fault["msg"].removeprefix("Value error, ") or "is refused"
+    message = f"{message[0].lower()}{message[1:]}"
+    if fault["type"] in {"value_error", "too_short", "too_long"}:
+        return sentence(message)
+    return f"{message}, not {given}."
 
 
 # --- settings to YAML ------------------------------------------------------------------------------------------------

@@ -74,6 +74,17 @@ class EnvironmentMissing(PrefrlError):
     exit_code = 3
 
 
+def sentence(text: str) -> str:
+    """With a full stop, unless it ends in a mark of its own."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def shown(text: str) -> str:
+    """What a user wrote, fit for one line of a message: nothing unprintable, at most 200 characters."""
+    line = text if text.isprintable() else repr(text)[1:-1]
+    return line if len(line) <= 200 else f"{line[:197]}..."
+
+
 def choices(name: str, allowed: Iterable[str]) -> str:
     """Say what is allowed and which of it is nearest to `name`, e.g. ``Allowed: a, b. Did you mean 'a'?``."""
     names = sorted(allowed)

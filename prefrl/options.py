@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+MAX_BITS = 256  # of a whole number in a configuration; Python refuses to print very long ones
+
 
 class Options(BaseModel):
     """Frozen; unknown keys, NaN and infinity are refused."""

@@ -20,7 +20,7 @@ import pluggy
 
 from prefrl import hookspecs
 from prefrl.doors import BLOCKING, BUILT_IN, Found, PluginRecord, built_in, files, installed, module
-from prefrl.errors import BrokenPlugin, DuplicateName, PluginError, choices
+from prefrl.errors import BrokenPlugin, DuplicateName, PluginError, choices, shown
 from prefrl.options import Options
 from prefrl.settings import Chosen
 from prefrl.specs import (
@@ -153,7 +153,7 @@ class PluginHost:
         for name in names:
             record = self.admit(module(name))
             if record.status == "broken":
-                raise BrokenPlugin(f"plugin module '{name}' failed to load: {record.error}")
+                raise BrokenPlugin(f"plugins: plugin module {name!r} failed to load: {record.error}")
 
     def _take(self, plugin: object, name: str) -> dict[str, list[Spec]]:
         _refuse_unmarked(plugin, set(self._hooks.hook.__dict__))
@@ -233,9 +233,9 @@ class PluginHost:
         error = BrokenPlugin if any(name == record.name for record in broken) else PluginError
         allowed = choices(name, self.specs(kind))
         cure = "" if "Did you mean" in allowed else (
-            f" If a plugin offers '{name}', install it, list its module under 'plugins:' or give its folder with --plugins-dir."
+            f" If a plugin offers it, install it, list its module under 'plugins:' or give its folder with --plugins-dir."
         )  # fmt: skip
-        raise error(f"no {noun} named '{name}'. {allowed}{failed}{cure}")
+        raise error(f"no {noun} named '{shown(name)}'. {allowed}{failed}{cure}")
 
     # --- calling -----------------------------------------------------------------------------------------------------
 

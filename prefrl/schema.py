@@ -26,8 +26,11 @@ def _section(model: type[BaseModel], registry: Registry, defs: Json) -> Json:
     if issubclass(model, Chosen):
         return _chosen(model, registry, defs)
     properties = _properties(model, registry, defs)
-    required = [name for name, info in model.model_fields.items() if info.is_required()]
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {"type": "object", "properties": properties, "required": _required(model), "additionalProperties": False}
+
+
+def _required(model: type[BaseModel]) -> list[str]:
+    return [name for name, info in model.model_fields.items() if info.is_required()]
 
 
 def _properties(model: type[BaseModel], registry: Registry, defs: Json) -> Json:
@@ -59,19 +62,20 @@ def _chosen(model: type[Chosen], registry: Registry, defs: Json) -> Json:
     variants = []
     for name, spec in registry.specs(model.registry).items():
         variant = _object({**own, model.key: {"const": name}}, _flat(spec.options, defs), spec.summary)
-        if default not in {name, ""}:
-            variant["required"] = [model.key]
-        variants.append(variant)
+        named = [] if default in {name, ""} else [model.key]
+        variants.append({**variant, "required": [*named, *_required(spec.options)]})
     return {"anyOf": variants}
 
 
 def _choice(kind: str, registry: Registry, defs: Json) -> Json:
     specs = registry.specs(kind)
+    if not specs:
+        return {"anyOf": [{"type": "null"}, {"type": "array", "maxItems": 0}]}
     coef = _flat(NamedOptions, defs)["coef"]
     named = [
         {
             **_object({"name": {"const": name}, "coef": coef}, _flat(spec.options, defs), spec.summary),
-            "required": ["name"],
+            "required": ["name", *_required(spec.options)],
         }
         for name, spec in specs.items()
     ]

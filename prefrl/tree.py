@@ -6,6 +6,7 @@ depth and aliases. Nothing is evaluated and no tag constructs an object.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +16,11 @@ from typing import Any
 
 import yaml
 
-from prefrl.errors import ConfigError, choices
+from prefrl.errors import ConfigError, choices, sentence, shown
+from prefrl.options import MAX_BITS
 
 MAX_BYTES = 1_000_000
-MAX_DEPTH = 50
+MAX_DEPTH = 50  # of mappings and lists, of files that extend one another, of keys after --set
 MAX_ALIASES = 100
 MAX_NODES = 20_000  # after aliases are followed, so that a few lines cannot expand without end
 
@@ -34,7 +36,8 @@ class Mark:
     column: int = 0
 
     def __str__(self) -> str:
-        return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+        source = shown(self.source)
+        return f"{source}:{self.line}:{self.column}" if self.line else source
 
 
 DEFAULT = Mark("default")
@@ -125,19 +128,27 @@ for _tag, _pattern, _first in (
 
 
 def _number(text: str) -> int:
-    return int(text.replace("_", ""), 0) if text[:2] in {"0x", "0o"} else int(text)
+    number = int(text.replace("_", ""), 0) if text[:2] in {"0x", "0o"} else int(text)
+    if number.bit_length() > MAX_BITS:
+        raise ValueError
+    return number
 
 
 def _real(text: str) -> float:
     return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
+def _text_in(text: str) -> str:
+    text.encode()  # half a surrogate pair, written as an escape, could be stored and printed nowhere
+    return text
+
+
 _READ: Mapping[str, Callable[[str], Scalar]] = {
-    "null": lambda _: None,
-    "bool": lambda text: text.lower() == "true",
+    "null": {"": None, "~": None, "null": None}.__getitem__,
+    "bool": {"true": True, "false": False}.__getitem__,
     "int": _number,
     "float": _real,
-    "str": str,
+    "str": _text_in,
 }
 
 
@@ -150,8 +161,18 @@ class _Reader:
         self.nodes = 0
 
     def mark(self, node: yaml.Node) -> Mark:
-        start = node.start_mark
-        return Mark(self.source, start.line + 1, start.column + 1) if self.located else Mark(self.source)
+        return self.mark_of(node.start_mark)
+
+    def mark_of(self, start: yaml.Mark | None) -> Mark:
+        """Ours of one of PyYAML's."""
+        if not self.located or start is None:
+            return Mark(self.source)
+        return Mark(self.source, start.line + 1, start.column + 1)
+
+    def place(self, before: str) -> Mark:
+        """Where `before`, the text up to it, ends."""
+        line = before.count("\n")
+        return Mark(self.source, line + 1, len(before) - before.rfind("\n")) if self.located else Mark(self.source)
 
     def node(self, node: yaml.Node, key: Mark, depth: int = 0) -> Node:
         mark = self.mark(node)
@@ -160,7 +181,7 @@ class _Reader:
             raise ConfigError(f"{mark}: aliases expand this file beyond {MAX_NODES} values or {MAX_DEPTH} levels.")
         if isinstance(node, yaml.ScalarNode):
             return Node(self.scalar(node, mark), mark, key)
-        if node.tag not in {_TAG + "map", _TAG + "seq"}:
+        if node.tag != _TAG + ("seq" if isinstance(node, yaml.SequenceNode) else "map"):
             raise _bad_tag(node, mark)
         if isinstance(node, yaml.SequenceNode):
             return Node(tuple(self.node(item, self.mark(item), depth + 1) for item in node.value), mark, key)
@@ -178,9 +199,9 @@ class _Reader:
                 continue
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != _TAG + "str":
                 raise ConfigError(f"{where}: keys are text; put this one in quotes or correct it.")
-            key = str(key_node.value)
+            key = str(self.scalar(key_node, where))
             if key in own:
-                raise ConfigError(f"{where}: duplicate key '{key}'; it stands at {own[key].key} already.")
+                raise ConfigError(f"{where}: duplicate key '{shown(key)}'; it stands at {own[key].key} already.")
             own[key] = self.node(value_node, where, depth + 1)
         return {**merged, **own}
 
@@ -194,36 +215,44 @@ class _Reader:
         read = _READ.get(node.tag.removeprefix(_TAG))
         if read is None:
             raise _bad_tag(node, mark)
+        kind = node.tag.removeprefix(_TAG)
         try:
-            return read(node.value)
-        except ValueError:
-            kind = node.tag.removeprefix(_TAG)
-            raise ConfigError(f"{mark}: {node.value[:40]!r} is not a valid {kind}.") from None
+            return read(node.value.lower() if kind in {"null", "bool"} else node.value)
+        except (ValueError, KeyError):
+            raise ConfigError(
+                f"{mark}: {node.value[:40]!r} is not {'valid text' if kind == 'str' else f'a valid {kind}'}."
+            ) from None
 
 
 def _bad_tag(node: yaml.Node, mark: Mark) -> ConfigError:
-    return ConfigError(f"{mark}: tag '{node.tag[:60]}' is not supported; write plain values, mappings and lists.")
+    return ConfigError(
+        f"{mark}: tag '{shown(node.tag[:60])}' is not supported; write plain values, mappings and lists."
+    )
 
 
 def parse(text: str, source: str) -> Node:
     """One YAML document as a tree; every fault is a ConfigError with its place."""
+    reader = _Reader(source)
     loader = None
     try:
         loader = _Loader(text)
         document = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
-        start = error.problem_mark
-        where = (
-            Mark(source, start.line + 1, start.column + 1) if start and not source.startswith("--set") else Mark(source)
-        )
-        raise ConfigError(f"{where}: {error.problem or error.context}.") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: not YAML: {' '.join(str(error).split())}.") from None
+        where = reader.mark_of(error.problem_mark or error.context_mark)
+        raise ConfigError(f"{where}: {sentence(error.problem or error.context or 'not YAML')}") from None
+    except yaml.reader.ReaderError as error:
+        where = reader.place(text[: error.position])
+        raise ConfigError(
+            f"{where}: {text[error.position]!r} cannot stand in YAML; write an escape in quotes."
+        ) from None
+    except (ValueError, OverflowError):  # PyYAML hands escapes and version numbers to `chr` and `int` unchecked
+        where = reader.mark_of(loader.get_mark() if loader is not None else None)
+        raise ConfigError(f"{where}: a number before this place is beyond what it may be.") from None
     finally:
         if loader is not None:
             loader.dispose()
-    top = Mark(source, 1, 1) if not source.startswith("--set") else Mark(source)
-    return Node(None, top, top) if document is None else _Reader(source).node(document, top)
+    top = reader.place("")
+    return Node(None, top, top) if document is None else reader.node(document, top)
 
 
 # --- files to one tree -----------------------------------------------------------------------------------------------
@@ -239,8 +268,11 @@ def read(path: Path, sets: Sequence[str] = ()) -> Node:
 
 def _extended(path: Path, above: tuple[Path, ...], named: Mark | None = None) -> Node:
     identity = Path(os.path.realpath(path))
-    if identity in above:
-        raise ConfigError(f"extends cycle: {' -> '.join(os.path.relpath(file) for file in (*above, identity))}.")
+    if identity in above or len(above) > MAX_DEPTH:
+        circle = identity in above
+        files = (*(above[above.index(identity) :] if circle else above[-3:]), identity)
+        what = "extends cycle" if circle else f"more than {MAX_DEPTH} files extend one another"
+        raise ConfigError(f"{named}: {what}: {' -> '.join(shown(os.path.relpath(file)) for file in files)}.")
     own = parse(_text(path, named), str(path))
     if own.value is None:
         own = replace(own, value={})
@@ -264,21 +296,23 @@ def _bases(extends: Node | None) -> Iterator[Node]:
 
 
 def _text(path: Path, named: Mark | None) -> str:
-    where = f"{named}: extends: " if named is not None else ""
+    where = f"{named}: extends: {shown(str(path))}" if named is not None else shown(str(path))
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         near = path.parent.glob("*.y*ml") if path.parent.is_dir() else ()
-        raise ConfigError(f"{where}{path}: no such file. {choices(path.name, (file.name for file in near))}") from None
+        raise ConfigError(f"{where}: no such file. {choices(path.name, (file.name for file in near))}") from None
     except OSError as error:
-        raise ConfigError(f"{where}{path}: cannot be read: {error.strerror}.") from None
+        raise ConfigError(f"{where}: cannot be read: {error.strerror}.") from None
     if len(data) > MAX_BYTES:
-        raise ConfigError(f"{where}{path}: larger than {MAX_BYTES // 1000} kB; this is no configuration.")
+        raise ConfigError(f"{where}: larger than {MAX_BYTES // 1000} kB; this is no configuration.")
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{where}{path}: not UTF-8 text (byte {error.start}).") from None
+        place = _Reader(str(path)).place(data[: error.start].decode(errors="replace"))
+        raise ConfigError(f"{place}: not UTF-8 text (byte {data[error.start]:#04x}).") from None
 
 
 def merge(under: Node, over: Node) -> Node:
@@ -294,7 +328,7 @@ def merge(under: Node, over: Node) -> Node:
 def _set(tree: Node, argument: str) -> Node:
     path, equals, text = argument.partition("=")
     keys = path.strip().split(".")
-    if not equals or not all(keys):
+    if not equals or not all(keys) or len(keys) > MAX_DEPTH:
         raise ConfigError(f"--set {argument}: write --set section.key=value.")
     source = f"--set {argument}"
     return _put(tree, keys, parse(text, source), Mark(source))

@@ -7,12 +7,14 @@ the learner makes of them. No torch here: an activation stays its name until the
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from prefrl.errors import choices
+from prefrl.errors import choices, shown
+from prefrl.options import MAX_BITS
 
 ACTIVATIONS = ("ELU", "LeakyReLU", "ReLU", "SiLU", "Tanh")  # of torch.nn; written nn.ReLU or ReLU
 
@@ -20,17 +22,17 @@ ACTIVATIONS = ("ELU", "LeakyReLU", "ReLU", "SiLU", "Tanh")  # of torch.nn; writt
 def literal(text: str) -> Any:
     """Value of a Python literal, ``dict(key=value)`` or ``nn.<activation>``; ValueError says what else stands there."""
     try:
-        tree = ast.parse(text.strip(), mode="eval")
+        return _value(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, RecursionError, MemoryError) as error:
-        raise ValueError(f'{text!r} is not a value such as "dict(net_arch=[64, 64], activation_fn=nn.ReLU)"') from error
-    return _value(tree.body)
+        example = "dict(net_arch=[64, 64], activation_fn=nn.ReLU)"
+        raise ValueError(f"'{shown(text)}' is not a value such as \"{example}\"") from error
 
 
 def _value(node: ast.expr) -> Any:
     match node:
-        case ast.Constant(value=value) if value is None or isinstance(value, bool | int | float | str):
+        case ast.Constant(value=value) if _ordinary(value):
             return value
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)) if _ordinary(value):
             return -value
         case ast.List(elts=items) | ast.Tuple(elts=items):
             return [_value(item) for item in items]
@@ -42,9 +44,21 @@ def _value(node: ast.expr) -> Any:
             return {str(item.arg): _value(item.value) for item in keywords}
         case ast.Attribute(value=ast.Name(id="nn"), attr=name):
             return activation(f"nn.{name}")
-    raise ValueError(
-        f"{ast.unparse(node)!r} is neither a plain value nor a known activation; nothing here is evaluated"
-    )
+    raise ValueError(f"'{_source(node)}' is neither a plain value nor a known activation; nothing here is evaluated")
+
+
+def _source(node: ast.expr) -> str:
+    try:
+        return shown(ast.unparse(node))
+    except ValueError:  # Python does not print such numbers
+        return "a whole number of thousands of digits"
+
+
+def _ordinary(value: Any) -> bool:
+    """Whether it is plain and YAML can hold it."""
+    if isinstance(value, str):
+        return not any("\ud800" <= letter <= "\udfff" for letter in value)
+    return value is None or isinstance(value, float) or (isinstance(value, int) and value.bit_length() <= MAX_BITS)
 
 
 def _key(value: Any) -> str:
@@ -70,15 +84,16 @@ def policy_kwargs(value: Any) -> Any:
 
 
 def schedule(value: Any) -> Any:
-    """A number, or ``lin_<number>`` as it is; ValueError for other text."""
-    if not isinstance(value, str):
+    """A number, or ``lin_<number>`` as it is; ValueError for other text and for numbers below 0, infinite or none."""
+    if not isinstance(value, int | float | str):
         return value
-    number = value.removeprefix("lin_")
     try:
-        initial = float(number)
+        initial = float(value.removeprefix("lin_")) if isinstance(value, str) else float(value)
     except ValueError:
-        raise ValueError(f"{value!r} is neither a number nor a linear schedule such as 'lin_7.3e-4'") from None
-    return value if value.startswith("lin_") else initial
+        raise ValueError(f"'{shown(value)}' is neither a number nor a linear schedule such as 'lin_7.3e-4'") from None
+    if not 0 <= initial < math.inf:
+        raise ValueError(f"{value!r} is not a finite number from 0 on, nor a linear schedule of one")
+    return value if isinstance(value, str) and value.startswith("lin_") else initial
 
 
 def schedule_of(value: float | str) -> float | Callable[[float], float]:

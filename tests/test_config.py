@@ -170,6 +170,11 @@ def test_defaults_have_the_options_of_what_they_name(tmp_path: Path, host: Plugi
         ("sources.careful.error=2", "sources.careful.error: input should be less than or equal to 1, not 2."),
         ("algo.learning_rate=linear", "algo.learning_rate: 'linear' is neither a number nor a linear schedule such as 'lin_7.3e-4'."),
         ("algo.policy_kwargs=exec()", "algo.policy_kwargs: 'exec()' is neither a plain value nor a known activation"),
+        ("algo.learning_rate=lin_nan", "algo.learning_rate: 'lin_nan' is not a finite number from 0 on, nor a linear schedule of one."),
+        ("algo.policy_kwargs={activation_fn: Relu}", "algo.policy_kwargs: no activation named 'Relu'. Allowed: ELU, LeakyReLU, ReLU, SiLU, Tanh. Did you mean 'ReLU'?"),
+        ("sources.oracle.notes=3", "sources.oracle.notes: a path is expected, not 3."),
+        ("reward.loss={bradley_terry: {name: center}}", "it is named 'bradley_terry' already; leave out 'name'."),
+        ("reward.augment={crop: [3]}", "reward.augment.steps: input should be a valid integer, not [3]."),
         ("pretrain=3", "pretrain: a mapping of keys is expected, not 3."),
         ("sources=3", "sources: a mapping of keys is expected, not 3."),
         ("sources=[oracle]", "sources: a mapping of keys is expected, not ['oracle']."),
@@ -185,6 +190,13 @@ def test_a_mistake_says_where_what_allowed_and_nearest(
     tmp_path: Path, host: PluginHost, argument: str, said: str
 ) -> None:
     assert f"--set {argument}: {said}" in mistake(tmp_path, host, argument)
+
+
+def test_a_message_ends_once_and_stays_on_its_line(tmp_path: Path, host: PluginHost) -> None:
+    said = mistake(tmp_path, host, "algo.policy_kwargs=nn.Relu")
+    assert said.endswith("Did you mean 'ReLU'?")
+    said = mistake(tmp_path, host, text=RUN + '"a\\nb": 1\nqueries: {selector: "x\\ny"}\n')
+    assert [line.split(" ")[0] for line in said.splitlines()] == ["./run.yaml:8:21:", "./run.yaml:7:1:"]
 
 
 def test_places_in_files_and_several_mistakes_at_once(tmp_path: Path, host: PluginHost) -> None:

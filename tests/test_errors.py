@@ -28,6 +28,16 @@ def test_the_tree_in_the_docstring_is_the_tree_of_classes() -> None:
             assert real[name].exit_code == exit_code
 
 
+def test_a_sentence_ends_once() -> None:
+    assert [errors.sentence(text) for text in ("so", "so.", "'so'?", "so!")] == ["so.", "so.", "'so'?", "so!"]
+
+
+def test_what_a_user_wrote_stays_on_one_line() -> None:
+    assert errors.shown("é a") == "é a"
+    assert errors.shown("a\nb\x07\ud800") == r"a\nb\x07\ud800"
+    assert len(errors.shown("x" * 1000)) == 200
+
+
 def test_choices_are_sorted_and_the_nearest_is_named() -> None:
     assert errors.choices("orcale", ["people", "oracle"]) == "Allowed: oracle, people. Did you mean 'oracle'?"
     assert errors.choices("xyz", ["b", "a"]) == "Allowed: a, b."

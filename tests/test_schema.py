@@ -25,7 +25,8 @@ def test_a_chosen_section_has_one_variant_per_registered_name_with_its_options(w
     variants = {variant["properties"]["name"]["const"]: variant for variant in whole["properties"]["algo"]["anyOf"]}
     assert {"learning_rate", "n_timesteps", "n_steps"} <= set(variants["ppo"]["properties"])
     assert "options" not in variants["ppo"]["properties"]
-    assert "required" not in variants["ppo"]
+    assert variants["ppo"]["required"] == []
+    assert variants["sac"]["required"] == ["name"]
 
 
 def test_sources_are_many_and_may_be_bare(whole: dict[str, Any]) -> None:
@@ -34,6 +35,7 @@ def test_sources_are_many_and_may_be_bare(whole: dict[str, Any]) -> None:
     variants = {variant["properties"]["use"]["const"]: variant for variant in section["anyOf"]}
     assert {"file", "oracle"} <= set(variants)  # the oracle's is found by its entry point
     assert {"weight", "budget", "order", "wait"} <= set(variants["oracle"]["properties"])
+    assert variants["file"]["required"] == ["path"]
 
 
 def test_choices_may_be_names_mappings_or_lists(whole: dict[str, Any]) -> None:
@@ -41,6 +43,11 @@ def test_choices_may_be_names_mappings_or_lists(whole: dict[str, Any]) -> None:
     loss = reward["properties"]["loss"]["anyOf"]
     assert "bradley_terry" in loss[0]["enum"]
     assert {"type": "null"} in loss
+
+
+def test_a_choice_among_nothing_is_nothing() -> None:
+    (nothing, none) = schema(PluginHost())["properties"]["relabel"]["properties"]["bonus"]["anyOf"]
+    assert (nothing, none) == ({"type": "null"}, {"type": "array", "maxItems": 0})
 
 
 def test_every_reference_has_its_definition(whole: dict[str, Any]) -> None:

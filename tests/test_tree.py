@@ -83,11 +83,23 @@ def test_every_value_knows_its_place() -> None:
         ("[" * 60, "a.yaml:1:51: nested deeper than 50."),
         ("a: &x 1\nb: [" + "*x, " * 101 + "]", "more than 100 aliases"),
         (LAUGHS, "aliases expand"),
-        ("a: \0", "a.yaml: not YAML"),
+        ("a:\n \0", "a.yaml:2:2: '\\x00' cannot stand in YAML"),
         ("a: " + "9" * 5000, "is not a valid int"),
         ("--- 1\n--- 2", "a.yaml:2:1: "),
         ("a: *b", "undefined alias 'b'"),
         ("a: {<<: 3}", "'<<' merges mappings only"),
+        ('a: "\\U00110000"', "a.yaml:1:"),  # PyYAML's own errors: chr() and int() of what no one checked
+        ('a:\n  "\\UFFFFFFFF"', "a.yaml:2:"),
+        ("%YAML 1." + "9" * 5000 + "\n--- a", "a.yaml:1:"),
+        ("a: 0x" + "f" * 5000, "is not a valid int"),
+        ("a: 1__", "'1__' is not a valid int"),
+        ('a: "\\uD800"', "a.yaml:1:4: '\\ud800' is not valid text."),
+        ('{"\\uDC00": 1}', "a.yaml:1:2: '\\udc00' is not valid text."),
+        ("a: !!bool maybe", "'maybe' is not a valid bool"),
+        ("a: !!null 0", "'0' is not a valid null"),
+        ("a: !!seq {b: 1}", "a.yaml:1:4: tag "),
+        ("a: !!map [b]", "a.yaml:1:4: tag "),
+        ('{"a\\nb": 1, "a\\nb": 2}', "duplicate key 'a\\nb'"),
     ],
 )
 def test_bad_yaml_is_a_sentence_with_its_place(text: str, said: str) -> None:
@@ -128,6 +140,16 @@ def test_a_circle_of_files_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     write(tmp_path / "b.yaml", "extends: [a.yaml]")
     with pytest.raises(ConfigError, match=r"extends cycle: a\.yaml -> b\.yaml -> a\.yaml"):
         tree.read(Path("a.yaml"))
+    write(tmp_path / "c.yaml", "env: {}\nextends: a.yaml")
+    with pytest.raises(ConfigError, match=r"^b\.yaml:1:11: extends cycle: a\.yaml -> b\.yaml -> a\.yaml\.$"):
+        tree.read(Path("c.yaml"))
+
+
+def test_a_long_chain_of_files_is_told(tmp_path: Path) -> None:
+    for i in range(60):
+        write(tmp_path / f"{i}.yaml", f"extends: {i + 1}.yaml")
+    with pytest.raises(ConfigError, match=r"50\.yaml:1:10: more than 50 files extend one another: .*51\.yaml\.$"):
+        tree.read(tmp_path / "0.yaml")
 
 
 def test_one_file_may_be_extended_twice(tmp_path: Path) -> None:
@@ -154,7 +176,12 @@ def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("data", "said"),
-    [(b"a: \xff", "not UTF-8"), (b"a: " + b"x" * 1_000_001, "larger than 1000 kB"), (b"- 1", "a mapping of sections")],
+    [
+        (b"a: \xff", r"a\.yaml:1:4: not UTF-8"),
+        (b"\xef\xbb\xbf\xc3\xa9: 1\n\xc3\xa9 \xc3", r"a\.yaml:2:3: not UTF-8"),
+        (b"a: " + b"x" * 1_000_001, "larger than 1000 kB"),
+        (b"- 1", "a mapping of sections"),
+    ],
 )
 def test_what_is_no_configuration_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
     (tmp_path / "a.yaml").write_bytes(data)
@@ -195,6 +222,7 @@ def test_set_overrides_creates_and_keeps_its_origin(tmp_path: Path) -> None:
         ("algo.lr.x=3", "there is no 'x' to set in 1"),
         ("algo.lr=[", "--set algo.lr=[: "),
         ("algo={a: 1, a: 2}", "duplicate key 'a'"),
+        (".".join("a" * 2000) + "=3", "write --set"),
     ],
 )
 def test_a_bad_set_is_a_sentence(tmp_path: Path, argument: str, said: str) -> None:

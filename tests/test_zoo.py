@@ -28,6 +28,7 @@ def test_zoo_strings_are_read_without_being_evaluated(text: str, value: object) 
 @pytest.mark.parametrize(
     "text",
     ["__import__('os').system('ls')", "dict(a=open('x'))", "nn.Linear", "os.environ", "[x for x in ()]", "dict(**{})", "dict([1])", "{**{}}",
+     "~" * 900 + "1", "0x" + "f" * 5000, "-0x" + "f" * 5000, "'\\ud800'",
      "lambda: 1", "f'{1}'", "1 + 1", "-'a'", "b'x'", "...", "1j", "{1: 2}", "", "dict(", "(" * 5000, "nn.ReLU()", "x"],
 )  # fmt: skip
 def test_anything_else_is_refused(text: str) -> None:
@@ -45,6 +46,9 @@ def test_options_take_mappings_strings_and_schedules() -> None:
             Learner(policy_kwargs=wrong)  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match="linear schedule"):
         Learner(learning_rate="lin_fast")
+    for endless in ("lin_nan", "lin_-1", "inf", -1, float("nan")):
+        with pytest.raises(ValidationError, match="not a finite number from 0 on"):
+            Learner(learning_rate=endless)
     with pytest.raises(ValidationError, match="Did you mean 'ReLU'"):
         Learner(policy_kwargs={"activation_fn": "nn.Relu"})
 
