@@ -126,18 +126,39 @@ def _opened(config: Path, sets: Sequence[str], plugins_dir: Path | None) -> tupl
 
 @app.command()
 def train(
-    config: ConfigFile,
+    config: Annotated[Path | None, typer.Argument(help="YAML file of a run.", metavar="CONFIG")] = None,
     sets: Sets = [],  # noqa: B006  typer reads defaults and copies them
     run: Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder; runs/<run.name> by default.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Go on with the run in this folder, by its own settings.")
+    ] = None,
     plugins_dir: PluginsDir = None,
 ) -> None:
     """Train a policy from preferences, as CONFIG says."""
     from prefrl.config import resolve
     from prefrl.procedures import train as train_run
 
+    config, run = _run_to_train(config, sets, run, resume)
     tree, host = _opened(config, sets, plugins_dir)
-    folder = train_run(resolve(tree, host), host, run, shlex.join(["prefrl", *sys.argv[1:]]))
+    command = shlex.join(["prefrl", *sys.argv[1:]])
+    folder = train_run(resolve(tree, host), host, run, command, resume=resume is not None)
     print(f"run folder: {folder}")
+
+
+def _run_to_train(
+    config: Path | None, sets: Sequence[str], run: Path | None, resume: Path | None
+) -> tuple[Path, Path | None]:
+    """(configuration, run folder) of a new run, or of the one to go on with."""
+    if resume is None:
+        if config is None:
+            raise ConfigError("train: name a CONFIG, e.g. configs/demo.yaml, or --resume DIR.")
+        return config, run
+    if config is not None or sets or run is not None:
+        raise ConfigError(f"--resume {resume}: a run goes on by its own settings; leave out CONFIG, --set and --run.")
+    from prefrl.runs import read_manifest
+
+    read_manifest(resume)
+    return resume / "config.yaml", resume
 
 
 @app.command("eval")

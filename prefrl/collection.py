@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 from prefrl.errors import ConfigError
-from prefrl.evaluation import Evaluator, final_policy, saved_policy
-from prefrl.policies import RandomPolicy, SB3Policy
+from prefrl.evaluation import Evaluator, named_policy
+from prefrl.policies import RandomPolicy
 from prefrl.queries.proposals import made, propose
 from prefrl.recordings import read
 from prefrl.rollout.vectorised import information
@@ -88,7 +86,7 @@ def roll_out(settings: RunSettings, env: EnvInfo, policy: str, episodes: int, se
     seeds = [int(one) for one in named_rng(seed, "collect").integers(2**31, size=episodes)]
     found: list[Episode] = []
     try:
-        acting = Sampled(named_policy(policy, settings, env, evaluator.action_space(), seed))
+        acting = Sampled(_acting(policy, settings, env, evaluator.action_space(), seed))
         for first in range(0, episodes, settings.env.n_envs):
             found += evaluator.episodes(acting, seeds[first : first + settings.env.n_envs])
     finally:
@@ -96,33 +94,14 @@ def roll_out(settings: RunSettings, env: EnvInfo, policy: str, episodes: int, se
     return [replace(episode, id=f"{Path(policy).name}/{seed}/{i}") for i, episode in enumerate(found)]
 
 
-def named_policy(name: str, settings: RunSettings, env: EnvInfo, space: Any, seed: int) -> Policy:
+def _acting(name: str, settings: RunSettings, env: EnvInfo, space: Any, seed: int) -> Policy:
     """ "random", the final policy of a run folder, or an SB3 zip of the configuration's algorithm."""
-    path = Path(name)
     if name == "random":
         return RandomPolicy(space, seed)
-    if (path / "config.yaml").is_file():
-        plain = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
-        policy = final_policy(path, plain["algo"]["name"])
-    elif path.is_file():
-        policy = _loaded(path, settings.algo.name)
-    else:
-        raise ConfigError(f"--policy {name}: neither 'random' nor a run folder nor a saved policy.")
-    if policy.shapes != (env.obs_shape, env.action_shape):
-        raise ConfigError(
-            f"--policy {name}: it takes observations of shape {policy.shapes[0]} and acts in shape {policy.shapes[1]}; "
-            f"{env.id} has {env.obs_shape} and {env.action_shape}."
-        )
-    return policy
-
-
-def _loaded(path: Path, algorithm: str) -> SB3Policy:
     try:
-        return saved_policy(path, algorithm)
-    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RuntimeError, zipfile.BadZipFile) as error:
-        raise ConfigError(
-            f"--policy {path}: is no policy that SB3's {algorithm} saved ({error}); algo.name says whose it is."
-        ) from error
+        return named_policy(name, settings.algo.name, env)
+    except ConfigError as error:
+        raise ConfigError(f"--policy {error} 'random' needs none.") from error
 
 
 class Sampled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,8 @@ import yaml
 from gymnasium import spaces
 from stable_baselines3 import PPO, SAC, TD3
 
-from prefrl.errors import RunError, choices
-from prefrl.policies import SB3Policy
+from prefrl.errors import ConfigError, RunError, choices
+from prefrl.policies import SB3Policy, beside
 from prefrl.rollout.environments import flat, make
 from prefrl.rollout.recording import KEY, RecordedEnv, Track
 from prefrl.runs import read_env
@@ -157,13 +158,40 @@ def final_policy(folder: Path, algorithm: str) -> SB3Policy:
     return saved_policy(folder / "model.zip", algorithm)
 
 
+def named_policy(name: str, algorithm: str, env: EnvInfo) -> SB3Policy:
+    """The final policy of a run folder, or an SB3 zip of `algorithm`; ConfigError unless it fits `env`."""
+    path = Path(name)
+    if (path / "config.yaml").is_file():
+        plain = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+        policy = final_policy(path, plain["algo"]["name"])
+    elif path.is_file():
+        policy = _loaded(path, algorithm)
+    else:
+        raise ConfigError(f"{name}: neither a run folder nor a saved policy.")
+    if policy.shapes != (env.obs_shape, env.action_shape):
+        raise ConfigError(
+            f"{name}: it takes observations of shape {policy.shapes[0]} and acts in shape {policy.shapes[1]}; "
+            f"{env.id} has {env.obs_shape} and {env.action_shape}."
+        )
+    return policy
+
+
+def _loaded(path: Path, algorithm: str) -> SB3Policy:
+    try:
+        return saved_policy(path, algorithm)
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RuntimeError, zipfile.BadZipFile) as error:
+        raise ConfigError(
+            f"{path}: is no policy that SB3's {algorithm} saved ({error}); algo.name says whose it is."
+        ) from error
+
+
 def saved_policy(path: Path, algorithm: str) -> SB3Policy:
-    """The user's own SB3 checkpoint, with the vecnormalize.pkl beside it: both unpickle, so only one's own are to be given."""
+    """The user's own SB3 file, with the observation statistics beside it: both unpickle, so only one's own are to be given."""
     if algorithm not in ALGORITHMS:
         raise RunError(f"{path}: cannot load a policy of algo '{algorithm}'. {choices(algorithm, ALGORITHMS)}")
     unused = {"buffer_size": 1}  # of the replay buffer SB3 makes when it loads
     model = ALGORITHMS[algorithm].load(path, device="cpu", custom_objects=unused)
-    statistics = path.with_name("vecnormalize.pkl")
+    statistics = beside(path)
     normalize = None
     if statistics.exists():
         with statistics.open("rb") as file:

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from prefrl.errors import ConfigError, DataError, RunError
 from prefrl.settings import RunSettings
 from prefrl.types import Array, EnvInfo, Episode, Factor, content_hash
 
+LINES = ("run_log.jsonl", "fits.jsonl", "evaluations.jsonl")  # files that only grow
 VERSIONED = ("prefrl", "torch", "numpy", "mujoco", "gymnasium", "stable-baselines3")
 
 
@@ -27,19 +29,50 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = FileLock(path / ".lock", blocking=False)
 
     @staticmethod
     def create(path: Path) -> RunFolder:
         """A new folder; one that holds a run already is refused, nothing is overwritten."""
         if (path / "manifest.json").exists():
-            raise ConfigError(f"run folder {path}: it holds a run already; choose another --run or run.name.")
+            status = read_manifest(path)["status"]
+            cure = "" if status == "ok" else f" go on with it by `prefrl train --resume {path}`, or"
+            raise ConfigError(f"run folder {path}: it holds a run already;{cure} choose another --run or run.name.")
         try:
             path.mkdir(parents=True, exist_ok=True)
+            return RunFolder(path)._locked()
         except OSError as error:
             raise RunError(
                 f"run folder {path}: cannot be written ({error.strerror}); choose another with --run."
             ) from error
-        return RunFolder(path)
+
+    @staticmethod
+    def reopen(path: Path) -> RunFolder:
+        """One whose run did not end; while its process lives it is refused."""
+        if read_manifest(path)["status"] == "ok":
+            raise ConfigError(f"run folder {path}: its run has finished, there is nothing to resume.")
+        return RunFolder(path)._locked()
+
+    def _locked(self) -> RunFolder:
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise ConfigError(f"run folder {self.path}: another process is running it; end that one first.") from error
+        return self
+
+    def close(self) -> None:
+        """Let others resume it."""
+        self._lock.release()
+
+    def state_dict(self) -> dict[str, int]:
+        """How long each file of lines is."""
+        return {name: (self.path / name).stat().st_size for name in LINES if (self.path / name).exists()}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Cut off what was written later; it will be written again."""
+        for name in LINES:
+            if (self.path / name).exists():
+                os.truncate(self.path / name, state.get(name, 0))
 
     def append(self, name: str, record: Any) -> None:
         """One JSON line."""
@@ -75,11 +108,11 @@ class RunFolder:
         self.replace_arrays(f"episodes/{label}.npz", {name: a for name, a in arrays.items() if a is not None})
 
     def lines(self, name: str) -> Iterator[dict[str, Any]]:
-        """The JSON lines of a file; none if it does not exist."""
+        """The JSON lines of a file; none if it does not exist. A last line that was cut off does not count."""
         path = self.path / name
         if path.exists():
             with path.open(encoding="utf-8") as file:
-                yield from (json.loads(line) for line in file)
+                yield from (json.loads(line) for line in file if line.endswith("\n"))
 
 
 def manifest(settings: RunSettings, env: EnvInfo, name: str, plugins: list[dict[str, str]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -28,6 +28,15 @@ class Clock:
             self.seconds[name] += spent - self._inner.pop()
             if self._inner:
                 self._inner[-1] += spent
+
+    def state_dict(self) -> dict[str, float]:
+        """Seconds so far."""
+        return {"total": self.elapsed(), **self.seconds}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Count on from there."""
+        self._started = time.perf_counter() - state["total"]
+        self.seconds = defaultdict(float, {name: s for name, s in state.items() if name != "total"})
 
     def elapsed(self) -> float:
         """Seconds since the clock was made."""

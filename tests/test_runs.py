@@ -29,10 +29,43 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def test_a_run_is_never_overwritten(folder: RunFolder) -> None:
-    RunFolder.create(folder.path)  # nothing is there yet
-    folder.replace_json("manifest.json", {})
-    with pytest.raises(ConfigError, match="it holds a run already"):
+    folder.replace_json("manifest.json", {"status": "ok"})
+    with pytest.raises(ConfigError, match=r"it holds a run already; choose another --run or run\.name"):
         RunFolder.create(folder.path)
+    folder.replace_json("manifest.json", {"status": "running"})
+    with pytest.raises(ConfigError, match=r"go on with it by `prefrl train --resume .*`, or choose another"):
+        RunFolder.create(folder.path)
+
+
+def test_one_process_at_a_time_goes_on_with_a_run(folder: RunFolder) -> None:
+    folder.replace_json("manifest.json", {"status": "failed"})
+    folder.close()
+    first = RunFolder.reopen(folder.path)
+    with pytest.raises(ConfigError, match="another process is running it"):
+        RunFolder.reopen(folder.path)
+    first.close()
+    second = RunFolder.reopen(folder.path)
+    second.replace_json("manifest.json", {"status": "ok"})
+    second.close()
+    with pytest.raises(ConfigError, match="its run has finished, there is nothing to resume"):
+        RunFolder.reopen(folder.path)
+
+
+def test_lines_written_after_a_state_are_cut_off(folder: RunFolder) -> None:
+    folder.append("fits.jsonl", {"n": 1})
+    state = folder.state_dict()
+    folder.append("fits.jsonl", {"n": 2})
+    folder.append("evaluations.jsonl", {"n": 3})
+    folder.load_state_dict(state)
+    assert list(folder.lines("fits.jsonl")) == [{"n": 1}]
+    assert list(folder.lines("evaluations.jsonl")) == []
+
+
+def test_a_line_that_was_cut_off_does_not_count(folder: RunFolder) -> None:
+    folder.append("fits.jsonl", {"n": 1})
+    with (folder.path / "fits.jsonl").open("a") as file:
+        file.write('{"n": ')
+    assert list(folder.lines("fits.jsonl")) == [{"n": 1}]
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:

@@ -150,12 +150,12 @@ class OffPolicyLearner:
         return buffer
 
     def state_dict(self) -> Mapping[str, Any]:
-        counts = (self.steps, self.updates, self._model._n_updates, self._handovers)
-        return {"parameters": self._model.get_parameters(), "counts": counts}
+        """Without the replay buffer, which is the relabeller's to save."""
+        return {**self._model.run_state(), "taken": (self.updates, self._handovers)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._model.set_parameters(state["parameters"])
-        self._model.num_timesteps, self._model.updates, self._model._n_updates, self._handovers = state["counts"]
+        self._model.load_run_state(state)
+        self._model.updates, self._handovers = state["taken"]
 
 
 class SACLearner(OffPolicyLearner):

@@ -99,11 +99,10 @@ class PPOLearner:
         self._model.logger.close()
 
     def state_dict(self) -> Mapping[str, Any]:
-        return {"parameters": self._model.get_parameters(), "steps": self.steps}
+        return self._model.run_state()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._model.set_parameters(state["parameters"])
-        self._model.num_timesteps = state["steps"]
+        self._model.load_run_state(state)
 
 
 def _constructor(options: PPOOptions, n_envs: int) -> dict[str, Any]:

@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from prefrl.settings import RunSettings
 
 
-def train(settings: RunSettings, host: PluginHost, folder: Path | None, command: str) -> Path:
-    """Run what `settings` say and return the run folder; torch and mujoco are imported here, not before."""
+def train(settings: RunSettings, host: PluginHost, folder: Path | None, command: str, *, resume: bool = False) -> Path:
+    """Run what `settings` say, or go on with what is in `folder`; torch and mujoco are imported here, not before.
+
+    Returns the run folder.
+    """
     from prefrl.procedures.run import Run
 
-    return Run(settings, host, folder, command).execute()
+    return Run(settings, host, folder, command, resume=resume).execute()

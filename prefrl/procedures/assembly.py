@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from prefrl.evaluation import named_policy
 from prefrl.fit import Trainer
 from prefrl.losses import PrefLoss, build_loss
 from prefrl.plugins import PluginHost
@@ -53,6 +54,7 @@ class Assembly:
             device=self.device,
             folder=self.folder,
             make_env=lambda: make(self.settings.env),
+            saved_policy=lambda name: named_policy(name, self.settings.algo.name, self.env),
         )
 
     @property

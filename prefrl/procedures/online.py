@@ -16,36 +16,51 @@ class Online:
     Asking goes on to the end because a reward model fitted to early behaviour alone stops describing the policy it drives.
     """
 
+    def __init__(self) -> None:
+        self._begun: int | None = None  # step of the first round; None before and during pretraining
+        self._rounds = 0  # asked so far
+
     def run(self, context: RunContext) -> None:
         settings = context.settings
         total = settings.algo.n_timesteps
         learner = context.learner()
-        context.evaluate(learner.policy)
-        context.pretrain()
-        context.fit(round=0)  # answers the data set holds already
-        asking = rounds_of(settings.feedback, learner.steps, total) if context.asks else []
-        for number, (step, answers) in enumerate(asking, start=1):
+        if self._begun is None:
+            context.evaluate(learner.policy)
+            context.pretrain()
+            context.fit(round=0)  # answers the data set holds already
+            self._begun = learner.steps
+        asking = rounds_of(settings.feedback, self._begun, total) if context.asks else []
+        for number, (step, answers) in list(enumerate(asking, start=1))[self._rounds :]:
             self._advance(context, learner, step)
             context.ask(context.select(answers, number), number)
             context.fit(number)
-            context.checkpoint(self.state_dict())
+            self._rounds = number
+            context.checkpoint()
         self._advance(context, learner, total)
         context.evaluate(learner.policy, final=True)
 
     def _advance(self, context: RunContext, learner: Learner, target: int) -> None:
-        """Learn up to `target` steps, evaluating on the way, at half time at the latest."""
-        every = min(context.settings.evaluate.every, max(1, context.settings.algo.n_timesteps // 2))
+        """Learn up to `target` steps, on the way evaluating, at half time at the latest, and writing checkpoints."""
+        settings = context.settings
+        evaluate = min(settings.evaluate.every, max(1, settings.algo.n_timesteps // 2))
         while learner.steps < target:
-            due = (learner.steps // every + 1) * every
-            learner.advance(min(due, target) - learner.steps)
-            if learner.steps >= due and due < context.settings.algo.n_timesteps:
+            judged, saved = (_next(every, learner.steps) for every in (evaluate, settings.checkpoint.every))
+            learner.advance(min(judged, saved, target) - learner.steps)
+            if learner.steps >= judged and judged < settings.algo.n_timesteps:
                 context.evaluate(learner.policy)
+            if learner.steps >= saved:
+                context.checkpoint()
 
     def state_dict(self) -> Mapping[str, Any]:
-        return {}
+        return {"begun": self._begun, "rounds": self._rounds}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The schedule follows from the settings and the learner's steps."""
+        self._begun, self._rounds = state["begun"], state["rounds"]
+
+
+def _next(every: int, step: int) -> int:
+    """The first multiple of `every` after `step`."""
+    return (step // every + 1) * every
 
 
 def online(options: NoOptions) -> Online:

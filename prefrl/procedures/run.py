@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -11,7 +12,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from prefrl import config
+from prefrl import checkpoints, config
+from prefrl.agreement import by_source
 from prefrl.errors import ConfigError
 from prefrl.evaluation import FIRST_SEED, Evaluator, agreement, learned_rewards, paired_returns, summarise
 from prefrl.fit import Answers, gather
@@ -19,12 +21,13 @@ from prefrl.losses import kinds_of
 from prefrl.plugins import PluginHost
 from prefrl.policies import RandomPolicy
 from prefrl.procedures.assembly import Assembly
+from prefrl.procedures.run_log import RunLog
 from prefrl.progress import Progress
 from prefrl.queries.proposals import select
 from prefrl.rendering import render_clips
 from prefrl.rollout.termination import sentence
 from prefrl.rollout.vectorised import information, record
-from prefrl.runs import RunFolder, manifest
+from prefrl.runs import RunFolder, manifest, read_manifest
 from prefrl.segments import SegmentPool
 from prefrl.settings import RunSettings
 from prefrl.sources.panel import Seat
@@ -41,6 +44,8 @@ from prefrl.store import DataSet, open_store
 from prefrl.timing import Clock
 from prefrl.types import EnvInfo, Episode, Evaluation, Preference, Query, RewardFit, Segment
 
+log = logging.getLogger(__name__)
+
 AGREEMENT_SEGMENTS = 400  # segments on which learned and true return are compared at each evaluation
 OBSERVED_STEPS = 10_000  # recent steps that set the reward model's input and output statistics
 
@@ -48,28 +53,33 @@ OBSERVED_STEPS = 10_000  # recent steps that set the reward model's input and ou
 class Run:
     """Everything one run holds. What lives across steps has a state, what happens is written to the run folder."""
 
-    def __init__(self, settings: RunSettings, host: PluginHost, folder: Path | None, command: str) -> None:
+    def __init__(
+        self, settings: RunSettings, host: PluginHost, folder: Path | None, command: str, *, resume: bool = False
+    ) -> None:
         torch.set_num_threads(1)  # small networks: more threads only wait for one another
         self.settings, self._host = settings, host
         self.env: EnvInfo = information(settings.env)
         self.clock = Clock()
         wanted = folder or Path("runs") / settings.run.name
         self._store = open_store(settings.store.url, wanted.parent)
-        self.name, path = self._free_name(wanted, given=folder is not None)
-        self._folder = RunFolder.create(path)
+        if resume:
+            self._folder = RunFolder.reopen(wanted)
+            self._manifest = read_manifest(wanted)
+            self.name = self._manifest["run"]
+        else:
+            self.name, path = self._free_name(wanted, given=folder is not None)
+            self._folder = RunFolder.create(path)
+            self._folder.replace("config.yaml", config.dump(settings))
+            self._folder.replace("command.txt", command + "\n")
+            plugins = [{"name": r.name, "distribution": r.distribution, "version": r.version} for r in host.records]
+            self._manifest = manifest(settings, self.env, self.name, plugins)
+            self._folder.replace_json("manifest.json", self._manifest)
         self.data: DataSet = self._store.data_set(settings.store.data_set or self.name, self.env)
-        self._folder.replace("config.yaml", config.dump(settings))
-        self._folder.replace("command.txt", command + "\n")
-        plugins = [{"name": r.name, "distribution": r.distribution, "version": r.version} for r in host.records]
-        self._manifest = manifest(settings, self.env, self.name, plugins)
-        self._folder.replace_json("manifest.json", self._manifest)
-
-        self._queries: dict[str, Query] = {}
-        self._cursor = 0
-        self._current: dict[tuple[str, str, str], Preference] = {}
+        self._log = RunLog(self.data, self._folder)
         self._answers: Answers | None = None
-        self._fits = self._checkpoints = 0
+        self._fits = 0
         self._last: Evaluation | None = None
+        self._procedure = host.spec("procedures", settings.procedure.name).build(settings.procedure.options)
         self._parts = parts = Assembly(settings, host, self.env, self.name, self._folder.path, self.clock)
         self.reward: RewardModel = parts.reward_model()
         self._selector, self._trainer, self._panel = (
@@ -86,6 +96,8 @@ class Run:
         self._progress = Progress(self.name, settings.algo.n_timesteps, settings.feedback.total if self.asks else 0)
         self._learner: Learner | None = None
         self._check_answers()
+        if resume:
+            self._resume()
 
     def _check_answers(self) -> None:
         if self._parts.trained and not self.asks and not self.data.current():
@@ -162,14 +174,12 @@ class Run:
             return select(
                 self.pool, self._selector, self.reward, n,
                 run=identity, round=round, feedback=self.settings.feedback, queries=self.settings.queries,
-                rng=self.rng("select", round), asked=self._queries.values(),
+                rng=self.rng("select", round), asked=self._log.queries.values(),
             )  # fmt: skip
 
     def ask(self, queries: Sequence[Query], round: int) -> Sequence[Preference]:
         with self.clock.phase("ask"):
-            for query in queries:
-                self._queries[query.id] = query
-                self._folder.append("run_log.jsonl", {"query": query.id, "step": self.step})
+            self._log.asked(queries, self.step)
             answers = self._panel.ask(queries, lambda seat: self._ask_context(seat, round))
         self._host.emit("preferences", self, answers)
         return answers
@@ -183,17 +193,12 @@ class Run:
         if not self._parts.trained:
             return None
         with self.clock.phase("fit"):
-            self._read_answers()
-            preferences = list(self._current.values())
+            preferences = self._log.look(self._fits, self.step)
             if not any(p.outcome == "answered" for p in preferences):
                 return None
             if self.step:
                 self.reward.observe(self._recent())
-            missing = {p.query_id for p in preferences} - self._queries.keys()
-            self._queries |= self.data.queries(sorted(missing)) if missing else {}
-            self._answers = gather(
-                preferences, self._queries, self._panel.weights, self.reward, self.settings.reward.fit.validation
-            )
+            self._answers = self._gathered()
             fit = self._trainer.fit(self._answers, round, self.step)
             self._relabel.refresh()
         self._fits += 1
@@ -209,13 +214,11 @@ class Run:
         self._host.emit("reward_trained", self, fit)
         return fit
 
-    def _read_answers(self) -> None:
-        """What came into the data set since the last look, late answers included, in the order of their positions."""
-        for position, preference in self.data.preferences(after=self._cursor):
-            self._cursor = position
-            self._current[preference.query_id, preference.source, preference.annotator] = preference
-            line = {"preference": preference.id, "revision": preference.revision, "fit": self._fits}
-            self._folder.append("run_log.jsonl", {**line, "step": self.step, "position": position})
+    def _gathered(self) -> Answers:
+        """The current answers as the trainer takes them."""
+        validation = self.settings.reward.fit.validation
+        preferences = list(self._log.current.values())
+        return gather(preferences, self._log.queries, self._panel.weights, self.reward, validation)
 
     def _recent(self) -> Sequence[Episode]:
         """Views of about the last OBSERVED_STEPS steps."""
@@ -264,7 +267,7 @@ class Run:
             compared = agreement(*returns)
         evaluation = summarise(
             episodes, seeds, self._evaluator.success, learned,
-            step=self.step, preferences=len(self._current), agreement=compared,
+            step=self.step, preferences=len(self._log.current), agreement=compared,
         )  # fmt: skip
         if not isinstance(policy, RandomPolicy):
             self._last = evaluation
@@ -299,24 +302,72 @@ class Run:
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         return map(function, items)
 
-    def checkpoint(self, state: Mapping[str, Any]) -> None:
-        due = self.step // self.settings.checkpoint.every
-        if self._learner is None or due == self._checkpoints:
-            return
-        self._checkpoints = due
+    def checkpoint(self) -> None:
         with self.clock.phase("checkpoint"):
             folder = self._folder.path / "checkpoints"
             folder.mkdir(exist_ok=True)
-            self._learner.save(folder / f"rl_model_{self.step}_steps.zip")
-            torch.save(
-                {"reward": self.reward.state_dict(), "procedure": state}, folder / f"reward_model_{self.step}_steps.pt"
+            if self._learner is not None:
+                self._learner.save(folder / f"rl_model_{self.step}_steps.zip")
+            checkpoints.write(folder, self.step, self.state_dict(), self.settings.checkpoint.keep)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on but what the data set holds."""
+        learner = self._learner
+        return {
+            "parts": {name: checkpoints.state_of(part) for name, part in self._stateful().items()},
+            "relabel": self._relabel.state_dict(),
+            "environments": self._venv.state_dict(self._relabel.tracks()),
+            "learner": learner.state_dict() if learner is not None else None,
+            "fits": self._fits,
+            "generators": checkpoints.generators(),
+        }
+
+    def _stateful(self) -> dict[str, object]:
+        """Parts that are restored without the help of others."""
+        return {
+            "clock": self.clock, "files": self._folder, "log": self._log, "panel": self._panel, "reward": self.reward,
+            "trainer": self._trainer, "selector": self._selector, "procedure": self._procedure,
+        }  # fmt: skip
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> bool:
+        """Whether the run goes on exactly; if not, it does so at the beginning of new episodes."""
+        for name, part in self._stateful().items():
+            checkpoints.restore(part, state["parts"][name])
+        self._fits = state["fits"]
+        tracks, exact = self._venv.load_state_dict(state["environments"])
+        if state["learner"] is not None:
+            learned = state["learner"] if exact else {**state["learner"], "episode": None}
+            self.learner().load_state_dict(learned)
+        self._relabel.load_state_dict(state["relabel"], tracks)
+        if not exact:
+            self._relabel.interrupt()
+            self._venv.seed(int(self.rng("resume", self.step).integers(2**31)))
+        checkpoints.set_generators(state["generators"])
+        return exact
+
+    def _resume(self) -> None:
+        """Go on from the last whole checkpoint, or from the beginning where there is none."""
+        self._log.repeat()
+        state = checkpoints.newest(self.folder / "checkpoints")
+        exact = self.load_state_dict(state) if state is not None else True
+        if state is None:
+            self._folder.load_state_dict({})
+        else:
+            self._answers = self._gathered() if self._fits else None
+            evaluations = list(self._folder.lines("evaluations.jsonl"))
+            self._last = Evaluation(**evaluations[-1]) if evaluations else None
+        if not exact:
+            log.warning(
+                "%s: this environment's state cannot be saved; resumed at the beginning of new episodes.", self.name
             )
+        resumed = [*self._manifest.get("resumed", []), {"step": self.step, "exact": exact}]
+        self._manifest |= {"status": "running", "resumed": resumed}
+        self._folder.replace_json("manifest.json", self._manifest)
 
     def execute(self) -> Path:
         """Run the procedure to its end; however it ends, the folder says so and observers hear of it."""
-        procedure = self._host.spec("procedures", self.settings.procedure.name).build(self.settings.procedure.options)
         try:
-            procedure.run(self)
+            self._procedure.run(self)
             self._save_results()
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
@@ -332,6 +383,8 @@ class Run:
         torch.save(self.reward.state_dict(), self.folder / "reward_model.pt")
         if self._answers is not None:
             self._folder.replace_json("calibration.json", self._trainer.calibration(self._answers))
+            answers = by_source(self._log.current.values(), self._log.queries)
+            self._folder.replace_json("sources.json", {"answers": answers})
         lines = list(self._folder.lines("evaluations.jsonl"))
         few = min(len(line["true_return"]) for line in lines)
         self._folder.replace_arrays("evaluations.npz", {
@@ -343,7 +396,7 @@ class Run:
     def _end(self, status: Literal["ok", "failed", "interrupted"], error: str) -> None:
         self._progress.close()
         timing = self.clock.report()
-        summary = RunSummary(status, self.step, len(self._current), self._last, error, timing)
+        summary = RunSummary(status, self.step, len(self._log.current), self._last, error, timing)
         self._manifest |= {"status": status, "finished": time.time(), "error": error, "steps": self.step}
         self._manifest["termination"] = sentence(self.settings.env.termination, self._venv.recording.endings)
         self._manifest["gradient_steps"] = self._learner.updates if self._learner is not None else 0
@@ -355,6 +408,7 @@ class Run:
         self._evaluator.close()
         self._venv.close()
         self._store.close()
+        self._folder.close()
 
     def log(self, values: Mapping[str, float]) -> None:
         if self._learner is not None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from prefrl.checkpoints import restore, state_of
 from prefrl.relabel.restraint import Restraint
 from prefrl.relabel.scale import RewardScale
 from prefrl.rollout.recording import Recording, Track
@@ -32,6 +33,10 @@ class Replay(Protocol):
 
     def label(self) -> None: ...
     def refresh(self) -> None: ...
+    def interrupt(self) -> None: ...
+    def tracks(self) -> Iterator[Track]: ...
+    def state_dict(self) -> Mapping[str, Any]: ...
+    def load_state_dict(self, state: Mapping[str, Any], tracks: Mapping[str, Track]) -> None: ...
 
 
 class Relabeller:
@@ -196,20 +201,40 @@ class Relabeller:
             self.handovers += 1
             self.refresh()
 
+    def interrupt(self) -> None:
+        """All environments are about to be reset: the episodes in progress end without being counted."""
+        for returns in (self._learned, self._true, self._length):
+            returns[:] = 0
+        for replay in self.replays:
+            replay.interrupt()
+
+    def tracks(self) -> Iterator[Track]:
+        """Episodes that replay buffers still need; a checkpoint holds them beside `state_dict`."""
+        for replay in self.replays:
+            yield from replay.tracks()
+
     def state_dict(self) -> Mapping[str, Any]:
         return {
             "scale": self._scale.state_dict() if self._scale is not None else None,
             "returns": (self._learned, self._true, self._length),
             "ended": list(self.ended),
+            "replays": [replay.state_dict() for replay in self.replays],
+            "bonuses": [state_of(bonus) for bonus in self._bonuses],
             "handovers": (self.handovers, self._refreshed),
             "restraint": self.restraint.state_dict() if self.restraint is not None else None,
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], tracks: Mapping[str, Track]) -> None:
+        """Once the learner is there; `tracks` by id: those of the recording and of `tracks()`."""
         if self._scale is not None:
             self._scale.load_state_dict(state["scale"])
-        self._learned, self._true, self._length = state["returns"]
-        self.ended = deque(state["ended"], maxlen=self.ended.maxlen)
+        self._learned, self._true, self._length = (returns.copy() for returns in state["returns"])
+        self.ended.clear()  # in place: it is SB3's too
+        self.ended.extend(state["ended"])
+        for replay, saved in zip(self.replays, state["replays"], strict=True):
+            replay.load_state_dict(saved, tracks)
+        for bonus, saved in zip(self._bonuses, state["bonuses"], strict=True):
+            restore(bonus, saved)
         self.handovers, self._refreshed = state["handovers"]
         if self.restraint is not None:
             self.restraint.load_state_dict(state["restraint"])

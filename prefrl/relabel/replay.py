@@ -121,6 +121,13 @@ class RelabelReplayBuffer(ReplayBuffer):
         if chunk:
             yield chunk
 
+    def interrupt(self) -> None:
+        """All environments are about to be reset: the row added last ends its episode as a time limit does."""
+        if self._added:
+            last = (self._added - 1) % self.buffer_size
+            unfinished = self.dones[last] == 0
+            self.dones[last, unfinished] = self.timeouts[last, unfinished] = 1
+
     def tracks(self) -> Iterator[Track]:
         """The recorded episodes that rows come from; a checkpoint holds them beside `state_dict`."""
         for stretches in self._stretches:

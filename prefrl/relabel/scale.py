@@ -58,7 +58,7 @@ class RewardScale:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         statistics = self._statistics
         statistics.mean, statistics.var, statistics.count = state["mean"], state["var"], state["count"]
-        self._returns = state["returns"]
+        self._returns = state["returns"].copy()
 
 
 def discounted(rewards: Array, ended: Array, gamma: float) -> Array:

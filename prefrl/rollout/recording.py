@@ -7,7 +7,8 @@ before an auto-reset, `RecordingVecEnv` copies raw observations and executed act
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import gymnasium as gym
@@ -18,10 +19,12 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from prefrl.rollout.environments import STATE_SPEC, factors_of, flat, mujoco_of
+from prefrl.rollout.snapshots import restore, snapshot
 from prefrl.rollout.termination import ABSORBED, Endings, endings
 from prefrl.types import Array, EnvInfo, Episode
 
 KEY = "prefrl"  # of the record inside an info
+BOUNDARIES = ("obs", "states")  # channels with a row more than there are steps
 ROWS = 128  # steps a new episode has room for; it doubles when they are used up
 
 
@@ -61,6 +64,9 @@ class RecordedEnv(gym.Wrapper[Any, Any, Any, Any]):
         return state
 
 
+TRACK = ("id", "env_index", "begin", "length", "seen", "terminated", "truncated", "success")  # but for its rows
+
+
 class Track:
     """One episode while it is recorded: arrays that grow, and views of them."""
 
@@ -71,6 +77,14 @@ class Track:
         self.terminated = self.truncated = False
         self.success: float | None = None
         self.rows: dict[str, Array] = {}
+
+    @classmethod
+    def restored(cls, env_id: str, fields: Mapping[str, Any]) -> Track:
+        """One without rows, from the values of `TRACK`."""
+        track = cls(fields["id"], env_id, fields["env_index"], fields["begin"])
+        for name in TRACK:
+            setattr(track, name, fields[name])
+        return track
 
     def reset(self, obs: Array, state: Array | None) -> None:
         """The observation and state it starts from."""
@@ -137,6 +151,12 @@ class Track:
         )
 
 
+def _filled(track: Track, name: str) -> Array:
+    """The rows of a channel that the track's steps fill; what nobody put is unknown."""
+    array, rows = track.rows[name], track.length + (name in BOUNDARIES)
+    return array[:rows] if len(array) >= rows else _grown(array, rows - 1, array[0])[:rows]
+
+
 def _grown(array: Array | None, row: int, like: Array) -> Array:
     """`array` with room for `row`; rows that nobody fills (the policy was not asked) are NaN, or 0 where integers."""
     old = np.empty((0, *like.shape), like.dtype) if array is None else array
@@ -190,6 +210,39 @@ class Recording:
             self._unseen = [track for track in self._unseen if not track.done]
             self._prune()
 
+    def state_dict(self, others: Iterable[Track] = ()) -> dict[str, Any]:
+        """All episodes, and `others` that are forgotten here but needed elsewhere; their rows one after the other."""
+        tracks = list({track.id: track for track in [*self.tracks, *self._unseen, *self.current, *others]}.values())
+        names = sorted({name for track in tracks for name in track.rows})
+        having = {name: [i for i, track in enumerate(tracks) if name in track.rows] for name in names}
+        return {
+            "counts": (self.steps, self._begun),
+            "endings": asdict(self.endings),
+            "tracks": [{name: getattr(track, name) for name in TRACK} for track in tracks],
+            "rows": {name: np.concatenate([_filled(tracks[i], name) for i in having[name]]) for name in names},
+            "having": having,
+            "held": [track.id for track in self.tracks],
+            "unseen": [track.id for track in self._unseen],
+            "current": [track.id for track in self.current],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> dict[str, Track]:
+        """Every episode of the state by id, `others` too."""
+        self.steps, self._begun = state["counts"]
+        self.endings = Endings(**state["endings"])
+        tracks = [Track.restored(self.env.id, fields) for fields in state["tracks"]]
+        for name, rows in state["rows"].items():
+            taken = [tracks[i] for i in state["having"][name]]
+            ends = np.cumsum([track.length + (name in BOUNDARIES) for track in taken])
+            for track, part in zip(taken, np.split(rows, ends[:-1]), strict=True):
+                track.rows[name] = part.copy()
+        known = {track.id: track for track in tracks}
+        self.tracks, self._unseen, self.current = (
+            [known[id] for id in state[which]] for which in ("held", "unseen", "current")
+        )
+        self.stepped = []
+        return known
+
     def _prune(self) -> None:
         """Forget episodes that ended before the last `keep` steps."""
         if self.keep is not None:
@@ -229,6 +282,17 @@ class RecordingVecEnv(VecEnvWrapper):
         public = [{name: value for name, value in info.items() if name != KEY} for info in infos]
         return obs, np.zeros(self.num_envs, np.float32), dones, public
 
+    def state_dict(self, others: Iterable[Track] = ()) -> dict[str, Any]:
+        """The recording (see there), and each environment's own state where it can be had."""
+        return {"recording": self.recording.state_dict(others), "envs": _snapshots(self.venv)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> tuple[dict[str, Track], bool]:
+        """(episodes by id, whether the environments go on exactly where they were); if not, they are to be reset."""
+        known = self.recording.load_state_dict(state["recording"])
+        for env, saved in zip(_steppable(self.venv), state["envs"] or (), strict=False):
+            restore(env, saved)
+        return known, state["envs"] is not None
+
     def _raw(self, obs: VecEnvObs) -> Sequence[Array]:
         """One recorded observation per environment."""
         rows: Any
@@ -237,6 +301,16 @@ class RecordingVecEnv(VecEnvWrapper):
         else:
             rows = list(zip(*obs, strict=True)) if isinstance(obs, tuple) else obs
         return [flat(self.venv.observation_space, row) for row in rows]
+
+
+def _steppable(venv: VecEnv) -> list[gym.Env[Any, Any]]:
+    """The environments of a DummyVecEnv; those simulated as one batch cannot be looked into."""
+    return list(getattr(venv, "envs", ()))
+
+
+def _snapshots(venv: VecEnv) -> list[dict[str, Any]] | None:
+    taken = [snapshot(env) for env in _steppable(venv)]
+    return [state for state in taken if state is not None] if taken and None not in taken else None
 
 
 class PolicyOutputs(BaseCallback):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from prefrl.checkpoints import restore, state_of
 from prefrl.errors import ConfigError
 from prefrl.settings import SourceSettings
 from prefrl.sources.guard import VisiblePool, checked, hide
@@ -92,10 +93,12 @@ class Panel:
                 time.sleep(POLL_SECONDS)
 
     def state_dict(self) -> Mapping[str, Any]:
-        return {"asked": dict(self._asked)}
+        return {"asked": dict(self._asked), "sources": {seat.name: state_of(seat.source) for seat in self._seats}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._asked = dict(state["asked"])
+        for seat in self._seats:
+            restore(seat.source, state["sources"][seat.name])
 
 
 def seat(name: str, spec: SourceSpec, settings: SourceSettings, context: BuildContext, kind: str) -> Seat:

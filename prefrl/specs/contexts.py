@@ -26,6 +26,7 @@ class BuildContext:
     device: str = "cpu"
     folder: Path = Path()
     make_env: Callable[[], Any] | None = None  # a fresh, untouched environment, for those that need "env"
+    saved_policy: Callable[[str], Policy] | None = None  # that of a run folder or of one's own SB3 file
 
     def rng(self, *path: str | int) -> np.random.Generator:
         """An independent generator named by `path`: the same name gives the same stream in every process."""

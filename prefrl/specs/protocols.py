@@ -109,6 +109,15 @@ class RewardModel(Protocol):
     def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
+@runtime_checkable
+class PolicyTrained(Protocol):
+    """A reward model whose scorer is a policy: answers are fitted by the policy itself, and no reward lies in between."""
+
+    def adopt(self, policy: Policy) -> None:
+        """Score by `policy` from now on; what it is now is the reference, and what a reset returns to."""
+        ...
+
+
 class Policy(Protocol):
     """What acts. Observations are raw; a policy normalises for itself."""
 
@@ -292,7 +301,12 @@ class RunContext(RunView, Protocol):
         """Independent work over the configured executor."""
         ...
 
-    def checkpoint(self, state: Mapping[str, Any]) -> None: ...
+    def checkpoint(self) -> None:
+        """Write the whole state of the run, the procedure's `state_dict` included, from which it can go on exactly.
+
+        Call it where `run` would go on after `load_state_dict`: at the end of a round, or between two advances.
+        """
+        ...
 
     def log(self, values: Mapping[str, float]) -> None:
         """Scalars for the run's logger at the current step."""

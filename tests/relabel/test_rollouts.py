@@ -188,7 +188,7 @@ def test_state_restores_scale_and_returns(tmp_path: Path) -> None:
     ours = learner(tmp_path / "a", Elementwise(), scale=True)
     ours.advance(768)
     fresh = learner(tmp_path / "b", Elementwise(), scale=True)
-    fresh._relabel.load_state_dict(ours._relabel.state_dict())
+    fresh._relabel.load_state_dict(ours._relabel.state_dict(), {})
     rewards, dones = np.ones((4, 3), np.float32), np.zeros((4, 3), bool)
     assert ours._relabel._scale is not None
     assert fresh._relabel._scale is not None
