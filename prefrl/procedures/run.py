@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from prefrl import checkpoints, config
+from prefrl import checkpoints, config, devices
 from prefrl.agreement import by_source
 from prefrl.errors import ConfigError
 from prefrl.evaluation import FIRST_SEED, Evaluator, agreement, learned_rewards, paired_returns, summarise
@@ -57,6 +57,7 @@ class Run:
         self, settings: RunSettings, host: PluginHost, folder: Path | None, command: str, *, resume: bool = False
     ) -> None:
         torch.set_num_threads(1)  # small networks: more threads only wait for one another
+        devices.existing(settings.run.device)  # before anything is written
         self.settings, self._host = settings, host
         self.env: EnvInfo = information(settings.env)
         self.clock = Clock()
@@ -104,6 +105,11 @@ class Run:
             raise ConfigError(
                 f"sources: reward.model '{self.settings.reward.model}' learns from answers, but there is no source and data "
                 f"set '{self.data.name}' holds none; add a source, e.g. `sources: {{oracle: {{}}}}`."
+            )
+        if self._parts.trained and self.settings.feedback.total == 0 and not self.data.current():
+            raise ConfigError(
+                f"feedback.total: 0 answers may be asked for and data set '{self.data.name}' holds none, so there is nothing "
+                f"to learn from; raise it."
             )
 
     def _free_name(self, wanted: Path, *, given: bool) -> tuple[str, Path]:
@@ -373,6 +379,7 @@ class Run:
             interrupted = isinstance(error, KeyboardInterrupt)
             with suppress(OSError):  # a full disk is likely what ended the run: its own error is the one to report
                 self._end("interrupted" if interrupted else "failed", str(error) or type(error).__name__)
+                log.warning("%s stopped; to go on: prefrl train --resume %s", self.name, self.folder)
             raise
         self._end("ok", "")
         return self.folder
