@@ -42,6 +42,11 @@ class Panel:
         return len(self._seats)
 
     @property
+    def deferred(self) -> Sequence[str]:
+        """Sources that answer through the store, when they please."""
+        return [seat.name for seat in self._seats if seat.source is None]
+
+    @property
     def weights(self) -> Mapping[str, float]:
         """Source name -> weight of its answers in the loss."""
         return {seat.name: seat.settings.weight for seat in self._seats}
@@ -102,11 +107,16 @@ class Panel:
 
 
 def seat(name: str, spec: SourceSpec, settings: SourceSettings, context: BuildContext, kind: str) -> Seat:
-    """Build one source; refuse one that cannot answer the run's kind of question."""
+    """Build one source; refuse one that cannot answer the run's kind of question, or may never be asked."""
     if kind not in spec.answers:
         raise ConfigError(
             f"sources.{name}: '{spec.name}' cannot answer '{kind}' questions (it answers {', '.join(sorted(spec.answers))}); "
             f"change feedback.items or take another source."
+        )
+    if settings.budget == 0:
+        raise ConfigError(
+            f"sources.{name}: with a budget of 0 it is never asked; raise it, set null for no limit of its own, or take the "
+            f"source out."
         )
     source = None if spec.deferred else spec.build(settings.options, context)
     return Seat(name, spec, settings, spec.needs_of(settings.options), source)

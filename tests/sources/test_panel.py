@@ -244,6 +244,13 @@ def test_a_source_that_cannot_answer_the_kind_of_question_is_refused() -> None:
     assert made.needs == {"frames"}
 
 
+def test_a_source_that_may_never_be_asked_is_refused() -> None:
+    built = BuildContext(run="run", name="t", seed=0, env=ENV)
+    spec = SourceSpec(name="teacher", summary="", build=lambda options, context: Teacher(context.name))
+    with pytest.raises(ConfigError, match=r"sources.t: with a budget of 0 it is never asked; raise it"):
+        seat("t", spec, SourceSettings(budget=0), built, "pair")
+
+
 def test_a_deferred_source_is_not_built() -> None:
     built = BuildContext(run="run", name="p", seed=0, env=ENV)
     spec = SourceSpec(name="people", summary="", build=lambda *_: pytest.fail("built"), deferred=True)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from prefrl import config, tree
 from prefrl.cli import app
+from prefrl.errors import ConfigError
 from prefrl.plugins import PluginHost
 
 CONFIGS = Path(__file__).parents[3] / "configs" / "heron"
@@ -75,6 +76,27 @@ def test_the_weighted_sum_asks_nobody(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not (run / "fits.jsonl").exists()
     last = json.loads((run / "evaluations.jsonl").read_text().splitlines()[-1])
     assert last["learned_return"] != last["true_return"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (
+            "sources: {heron: {ranking: [fingertip_speed], budget: 0}}",
+            "sources.heron: with a budget of 0 it is never asked",
+        ),
+        (
+            "sources: {heron: {ranking: [fingertip_speed]}}\nfeedback: {total: 0}",
+            "feedback.total: 0 answers may be asked for",
+        ),
+    ],
+)
+def test_an_empty_budget_is_refused(more: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.yaml").write_text(TINY + more, encoding="utf-8")
+    done = CliRunner().invoke(app, ["train", "run.yaml", "--run", "runs/none"])
+    assert isinstance(done.exception, ConfigError)
+    assert words in str(done.exception)
 
 
 @pytest.mark.skipif(not CONFIGS.exists(), reason="configurations lie in the repository, beside the plugin")
