@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from prefrl.learners.options import PPOOptions, SACOptions, TD3Options
 from prefrl.losses.registered import losses
+from prefrl.procedures.options import OfflineOptions, OnlineOptions
 from prefrl.queries.options import SimilarityOptions
-from prefrl.rewards.options import CropOptions, EnsembleOptions, EntropyOptions
+from prefrl.rewards.options import CropOptions, EnsembleOptions, EntropyOptions, PolicyOptions
 from prefrl.sources.options import FileOptions
 from prefrl.specs import (
     AugmentationSpec,
@@ -82,6 +83,13 @@ def prefrl_register_reward_models() -> Iterable[RewardModelSpec]:
         build=lazy("prefrl.rewards.ensemble:Ensemble"),
     )
     yield RewardModelSpec(
+        name="policy",
+        summary="none: the policy itself is fitted to answers by its log-probabilities (CPL, DPO, imitation)",
+        options=PolicyOptions,
+        build=lazy("prefrl.rewards.policy:ByPolicy"),
+        aux=frozenset({"length", "ref_logp", "nll"}),
+    )
+    yield RewardModelSpec(
         name="true_reward",
         summary="the environment's own reward: the ground-truth arm (privileged)",
         build=lazy("prefrl.rewards.truth:true_reward"),
@@ -121,11 +129,18 @@ def prefrl_register_learners() -> Iterable[LearnerSpec]:
 
 @hookimpl
 def prefrl_register_procedures() -> Iterable[ProcedureSpec]:
-    """The preference loop."""
+    """The preference loop, and learning from what it left behind."""
     yield ProcedureSpec(
         name="online",
         summary="ask, fit and learn by turns to the end of the run",
-        build=lazy("prefrl.procedures.online:online"),
+        options=OnlineOptions,
+        build=lazy("prefrl.procedures.online:Online"),
+    )
+    yield ProcedureSpec(
+        name="offline",
+        summary="learn from the answers a data set holds, asking nobody",
+        options=OfflineOptions,
+        build=lazy("prefrl.procedures.offline:Offline"),
     )
 
 

@@ -80,6 +80,36 @@ def collect(
     )
 
 
+@app.command()
+def answer(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of a run: task and sources.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="The data set.")],
+    sets: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override one value of CONFIG.")] = [],  # noqa: B006
+    plugins_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Load each *.py as a plugin.")] = None,
+    store: StoreUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Let the sources of CONFIG answer a data set's open questions; people answer with `prefrl rank`."""
+    from prefrl.config import plugins_of, read, resolve
+    from prefrl.plugins import PluginHost
+
+    tree = read(config, sets)
+    host = PluginHost.from_environment(plugins_dir, plugins_of(tree))
+    settings = resolve(tree, host)
+
+    from prefrl.procedures.answering import answer as answered
+
+    with _opened(name, store or settings.store.url) as opened:
+        result = answered(settings, host, opened, name)
+    if as_json:
+        print(json.dumps(asdict(result)))
+        return
+    print(
+        f"{result.name}: of {result.asked} open questions {result.answered} were answered and {result.skipped} skipped; "
+        f"{result.open} are open"
+    )
+
+
 @app.command("list")
 def list_(store: StoreUrl = None, as_json: Json = False) -> None:
     """List data sets."""

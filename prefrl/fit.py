@@ -97,7 +97,7 @@ class Trainer:
         self._reward, self._loss, self._settings = reward, loss, settings
         self._augment, self._filters = augment, filters
         self._generator = torch.Generator().manual_seed(seed)
-        self._optimizers = self._fresh_optimizers()
+        self._optimizers: list[torch.optim.Optimizer] = []  # made at the first fit: a policy may come after its trainer
 
     def _fresh_optimizers(self) -> list[torch.optim.Optimizer]:
         lr, decay = self._settings.learning_rate, self._settings.weight_decay
@@ -110,7 +110,8 @@ class Trainer:
         started = time.perf_counter()
         if self._settings.reset:
             self._reward.reset()
-            self._optimizers = self._fresh_optimizers()
+            self._optimizers = []
+        self._optimizers = self._optimizers or self._fresh_optimizers()
         answers = self._filtered(answers)
         epochs = [
             self._fit_member(member, optimizer, answers)
@@ -148,7 +149,7 @@ class Trainer:
                 updates += 1
                 if updates == settings.updates:
                     return epoch
-            if metrics.means().get("acc", 0.0) >= settings.stop_accuracy:
+            if settings.stop_accuracy is not None and metrics.means().get("acc", 0.0) >= settings.stop_accuracy:
                 return epoch
             if settings.patience is not None and any(part.held_out.any() for part in answers.parts):
                 held_out = self._measure([member], answers, held_out=True)["loss"]
@@ -253,6 +254,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._optimizers = self._fresh_optimizers() if state["optimizers"] else []
         for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self._generator.set_state(state["generator"])

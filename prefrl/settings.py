@@ -124,7 +124,9 @@ class FitSettings(Options):
     )
     learning_rate: float = Field(3e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
-    stop_accuracy: float = Field(0.98, ge=0, le=1, description="stop when the training accuracy reaches it")
+    stop_accuracy: float | None = Field(
+        0.98, ge=0, le=1, description="stop when the training accuracy reaches it; null: do not stop on it"
+    )
     validation: float = Field(0.1, ge=0, lt=1, description="share of answers held out of every fit, chosen by hash")
     patience: int | None = Field(
         None, ge=1, description="epochs without a better held-out loss; null: do not stop on it"

@@ -132,7 +132,7 @@ def test_a_run_or_its_zip_can_act_and_what_does_not_fit_is_said(host: PluginHost
     by_zip = gathered(bare, store, "zip", policy=str(tmp_path / "elsewhere" / "model.zip"))
     assert by_run.steps == by_zip.steps == 600
     for wrong, words in (
-        (tmp_path / "none", "neither 'random' nor a run folder nor a saved policy"),
+        (tmp_path / "none", "neither a run folder nor a saved policy"),
         (folder / "manifest.json", "is no policy that SB3's ppo saved"),
     ):
         with pytest.raises(ConfigError, match=words):

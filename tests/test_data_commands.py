@@ -59,6 +59,6 @@ def test_mistakes_are_sentences(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "collect", "run.yaml", "--name", "clips", "--policy", "x", "--from", "y"]) == 2
     assert "--from: recorded episodes need no --policy" in capsys.readouterr().err
     assert main(["data", "collect", "run.yaml", "--name", "clips", "--policy", "nobody"]) == 2
-    assert "--policy nobody: neither 'random' nor" in capsys.readouterr().err
+    assert "--policy nobody: neither a run folder nor" in capsys.readouterr().err
     assert main(["data", "show", "clps", "--store", "sqlite:///runs/prefrl.sqlite"]) == 1
     assert "Did you mean 'clips'?" in capsys.readouterr().err

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from prefrl.losses.scores import Scores
 
 _HOME = {
-    "Kind": "labels", "Labels": "labels", "collate": "labels", "kinds_of": "labels", "relevance": "labels", "LossOut": "loss", "PrefLoss": "loss",
+    "Kind": "labels", "Labels": "labels", "collate": "labels", "kinds_of": "labels", "relevance": "labels",
+    "LossOut": "loss", "PrefLoss": "loss",
     "build_loss": "loss", "MetricBag": "metrics", "Pairs": "pairs", "to_pairs": "pairs", "Scores": "scores",
 }  # fmt: skip
 
 __all__ = [
-    "Kind", "Labels", "LossOut", "MetricBag", "Pairs", "PrefLoss", "Scores", "build_loss", "collate", "kinds_of", "relevance", "to_pairs",
+    "Kind", "Labels", "LossOut", "MetricBag", "Pairs", "PrefLoss", "Scores", "build_loss", "collate", "kinds_of", "relevance",
+    "to_pairs",
 ]  # fmt: skip
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prefrl.options import NoOptions
+from prefrl.procedures.learning import begin_as, learn
+from prefrl.procedures.options import OnlineOptions
 from prefrl.queries.schedule import rounds_of
-from prefrl.specs import Learner, RunContext
+from prefrl.specs import RunContext
 
 
 class Online:
@@ -16,7 +17,8 @@ class Online:
     Asking goes on to the end because a reward model fitted to early behaviour alone stops describing the policy it drives.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, options: OnlineOptions) -> None:
+        self._options = options
         self._begun: int | None = None  # step of the first round; None before and during pretraining
         self._rounds = 0  # asked so far
 
@@ -25,44 +27,23 @@ class Online:
         total = settings.algo.n_timesteps
         learner = context.learner()
         if self._begun is None:
+            begin_as(learner, self._options.start, context)
             context.evaluate(learner.policy)
             context.pretrain()
             context.fit(round=0)  # answers the data set holds already
             self._begun = learner.steps
         asking = rounds_of(settings.feedback, self._begun, total) if context.asks else []
         for number, (step, answers) in list(enumerate(asking, start=1))[self._rounds :]:
-            self._advance(context, learner, step)
+            learn(context, learner, step)
             context.ask(context.select(answers, number), number)
             context.fit(number)
             self._rounds = number
             context.checkpoint()
-        self._advance(context, learner, total)
+        learn(context, learner, total)
         context.evaluate(learner.policy, final=True)
-
-    def _advance(self, context: RunContext, learner: Learner, target: int) -> None:
-        """Learn up to `target` steps, on the way evaluating, at half time at the latest, and writing checkpoints."""
-        settings = context.settings
-        evaluate = min(settings.evaluate.every, max(1, settings.algo.n_timesteps // 2))
-        while learner.steps < target:
-            judged, saved = (_next(every, learner.steps) for every in (evaluate, settings.checkpoint.every))
-            learner.advance(min(judged, saved, target) - learner.steps)
-            if learner.steps >= judged and judged < settings.algo.n_timesteps:
-                context.evaluate(learner.policy)
-            if learner.steps >= saved:
-                context.checkpoint()
 
     def state_dict(self) -> Mapping[str, Any]:
         return {"begun": self._begun, "rounds": self._rounds}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._begun, self._rounds = state["begun"], state["rounds"]
-
-
-def _next(every: int, step: int) -> int:
-    """The first multiple of `every` after `step`."""
-    return (step // every + 1) * every
-
-
-def online(options: NoOptions) -> Online:
-    """Builder."""
-    return Online()

@@ -46,7 +46,7 @@ def input_size(env: EnvInfo) -> int:
 
 def collate_segments(items: Sequence[Item], env: EnvInfo, device: str | torch.device) -> SegmentBatch:
     """Pad segments (a candidate's clip counts as one); texts have no steps and are refused."""
-    rows = [step_inputs(clip.obs[:-1], clip.action, env) for clip in map(_clip, items)]
+    rows = [step_inputs(clip.obs[:-1], clip.action, env) for clip in map(clip_of, items)]
     longest = max(len(row) for row in rows)
     inputs = np.zeros((len(rows), longest, input_size(env)), np.float32)
     for i, row in enumerate(rows):
@@ -56,7 +56,8 @@ def collate_segments(items: Sequence[Item], env: EnvInfo, device: str | torch.de
     return SegmentBatch(torch.from_numpy(inputs).to(device), mask.to(device), lengths.to(device))
 
 
-def _clip(item: Item) -> Segment:
+def clip_of(item: Item) -> Segment:
+    """The steps of an item."""
     clip = item if isinstance(item, Segment) else getattr(item, "clip", None)
     if clip is None:
         raise DataError(f"a reward model of robot steps cannot score item {item.id[:12]}, which holds no clip.")

@@ -19,6 +19,16 @@ class EnsembleOptions(Options):
     center: bool = Field(False, description="subtract the mean over recent steps; matters where episodes can end early")
 
 
+class PolicyOptions(Options):
+    """The policy in training itself, scored by its log-probabilities (CPL, DPO and their relatives, imitation)."""
+
+    log_prob: Literal["density", "distance"] = Field(
+        "distance",
+        description="minus the squared distance of an action to the policy's own, as of a Gaussian of fixed width; or the "
+        "log-density of the policy's distribution, whose width then learns too",
+    )
+
+
 class EntropyOptions(Options):
     """State entropy by the distance to the k-th neighbour."""
 

@@ -60,3 +60,15 @@ class OracleOptions(Options):
     def watches(self) -> bool:
         """Whether it must know what the run has recorded."""
         return bool(self.skip or self.equal or self.error)
+
+
+class RegretOptions(Options):
+    """A teacher who knows how to act: it prefers the clip that departs less from a good policy (Knox et al. 2022)."""
+
+    policy: str = Field(description="run folder or own SB3 file of a SAC or TD3 policy, trained on the true reward")
+    samples: int = Field(64, ge=1, description="actions of the policy whose mean value is the value of a state")
+    beta: float | None = Field(
+        None,
+        gt=0,
+        description="P(a beats b) = sigmoid(beta * (regret of b - regret of a)), in the units of the critic; null: never errs",
+    )
