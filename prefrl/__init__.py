@@ -37,6 +37,7 @@ What the stages share:
     timing          seconds by phase
     statistics      what may be said of several seeds
     mujoco_log      MuJoCo's warnings
+    devices         CPU or GPU
 
 The host:
 

@@ -73,7 +73,8 @@ def _torch() -> Iterator[Finding]:
         choice = "For the CPU build, much smaller: make clean setup TORCH_INDEX=<PyTorch's index of CPU wheels>."
         yield Finding("torch build", "ok", f"CUDA {cuda}, {size:.1f} GB.", choice)
     if torch.cuda.is_available():
-        yield Finding("GPU", "ok", torch.cuda.get_device_name(0))
+        where = "run.device: auto puts reward models there and leaves policies on the CPU, where PPO's small ones are faster."
+        yield Finding("GPU", "ok", f"{torch.cuda.get_device_name(0)}.", where)
     elif shutil.which("nvidia-smi"):
         cure = "Install the CUDA build of torch, or update the driver." if cuda is None else "Update the NVIDIA driver."
         yield Finding("GPU", "warning", "there is one, which torch cannot use.", cure)

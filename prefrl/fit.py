@@ -101,7 +101,8 @@ class Trainer:
 
     def _fresh_optimizers(self) -> list[torch.optim.Optimizer]:
         lr, decay = self._settings.learning_rate, self._settings.weight_decay
-        shared = list(self._loss.parameters())
+        device = next((p.device for member in self._reward.scorers() for p in member.parameters()), "cpu")
+        shared = list(self._loss.to(device).parameters())  # thresholds and temperatures may be learned
         weights = [[*member.parameters(), *shared] for member in self._reward.scorers()]
         return [torch.optim.AdamW(parameters, lr=lr, weight_decay=decay) for parameters in weights]
 

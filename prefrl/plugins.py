@@ -233,7 +233,7 @@ class PluginHost:
         error = BrokenPlugin if any(name == record.name for record in broken) else PluginError
         allowed = choices(name, self.specs(kind))
         cure = "" if "Did you mean" in allowed else (
-            f" If a plugin offers it, install it, list its module under 'plugins:' or give its folder with --plugins-dir."
+            " If a plugin offers it, install it, list its module under 'plugins:' or give its folder with --plugins-dir."
         )  # fmt: skip
         raise error(f"no {noun} named '{shown(name)}'. {allowed}{failed}{cure}")
 

@@ -7,11 +7,13 @@ their options. `prefrl.config` reads both from YAML and writes them back.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny, field_validator
 
+from prefrl.errors import choices, shown
 from prefrl.options import NoOptions, Options
 
 
@@ -193,12 +195,25 @@ class CheckpointSettings(Options):
     keep: int = Field(2, ge=1)
 
 
+DEVICES = ("auto", "cpu", "cuda", "cuda:0")  # and higher numbers
+
+
 class RunIdentity(Options):
-    """Name, seed and device."""
+    """Name, seed and device; whether the machine has it, `prefrl.devices` says."""
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    seed: int = Field(0, ge=0)
-    device: str = "auto"
+    seed: int = Field(0, ge=0, lt=2**32, description="as far as NumPy's global generator, which SB3 seeds, goes")
+    device: str = Field(
+        "auto", description="auto, cpu, cuda or cuda:<number>; auto: the reward model on a GPU if there is one, the policy on the CPU"
+    )
+
+    @field_validator("device")
+    @classmethod
+    def _device(cls, value: str) -> str:
+        if re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", value):
+            return value
+        meant = "cuda" if value.lower() in {"gpu", "nvidia"} else value.lower()
+        raise ValueError(f"no device is called '{shown(value)}'. {choices(meant, DEVICES)}")
 
 
 class RunSettings(Options):

@@ -251,7 +251,7 @@ def test_plugins_are_known_before_anything_is_parsed(tmp_path: Path) -> None:
             "relabel.bonus=novelty",
             "reward.filters=[rime, rime]",
         ),
-        ("pretrain=", "queries.window=", "run.name='3e4'", "run.device=off", "algo.learning_rate=lin_1e-5"),
+        ("pretrain=", "queries.window=", "run.name='3e4'", "render.camera=off", "algo.learning_rate=lin_1e-5"),
         (
             "algo.policy_kwargs=dict(net_arch=[8], activation_fn=nn.ReLU)",
             "env.kwargs={a: '1e5', b: '010', c: 1e-9, d: '12:30'}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3 import PPO
 
+from prefrl import devices
 from prefrl.errors import ConfigError
 from prefrl.learners.options import PPOOptions
 from prefrl.learners.whole_run import WholeRun, arguments, normalized
@@ -17,6 +19,8 @@ from prefrl.policies import SB3Policy
 from prefrl.relabel import RelabelDictRolloutBuffer, Relabeller, RelabelRolloutBuffer
 from prefrl.rollout.recording import PolicyOutputs
 from prefrl.specs import LearnerContext
+
+log = logging.getLogger(__name__)
 
 
 class RunPPO(WholeRun, PPO):
@@ -31,6 +35,11 @@ class RunPPO(WholeRun, PPO):
             collected = super().collect_rollouts(*args, **kwargs)
         self.tick(self.num_timesteps)
         return collected
+
+    def _maybe_recommend_cpu(self, mlp_class_name: str = "ActorCriticPolicy") -> None:
+        """SB3's place for it; its own words name the argument of a constructor."""
+        if self.device.type != "cpu" and self.policy_class.__name__ == mlp_class_name:
+            log.warning(devices.PPO_ON_GPU)
 
     def train(self) -> None:
         with self.clock.phase("learn"):

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from prefrl import devices
 from prefrl.evaluation import named_policy
 from prefrl.fit import Trainer
 from prefrl.losses import PrefLoss, build_loss
@@ -60,8 +59,7 @@ class Assembly:
     @property
     def device(self) -> str:
         """Where reward models live: the configured device, or a GPU if there is one."""
-        wanted = self.settings.run.device
-        return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
+        return devices.existing(self.settings.run.device)
 
     @property
     def trained(self) -> bool:
@@ -153,13 +151,13 @@ class Assembly:
         folder: Path,
         tick: Callable[[int], None],
     ) -> Learner:
-        """A fresh learner on `venv`; small policies are faster on the CPU, so that `auto` puts it there."""
+        """A fresh learner on `venv`."""
         algo = self.settings.algo
         context = LearnerContext(
             env=venv,
             relabel=relabel,
             seed=seed,
-            device="cpu" if self.settings.run.device == "auto" else self.device,
+            device=devices.of_learner(self.settings.run.device),
             total_steps=steps,
             normalize=algo.normalize,
             folder=folder,
