@@ -11,6 +11,7 @@ The way of one preference, in the order of the data; every module of the package
     losses          THE LOSS CORE: scores and labels in, loss and metrics out
     rewards         reward models
     augment         windows of a training batch
+    filters         wrong answers: which to trust, to turn round, to vote on
     fit             store + loss -> an update of the reward model
     relabel         the only place where learned reward replaces environment reward
     policies        what acts, behind one protocol

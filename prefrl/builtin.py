@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from prefrl.filters.options import RimeOptions, VotesOptions
 from prefrl.learners.options import PPOOptions, SACOptions, TD3Options
 from prefrl.losses.registered import losses
 from prefrl.procedures.options import OfflineOptions, OnlineOptions
@@ -12,6 +13,7 @@ from prefrl.rewards.options import CropOptions, EnsembleOptions, EntropyOptions,
 from prefrl.sources.options import FileOptions
 from prefrl.specs import (
     AugmentationSpec,
+    LabelFilterSpec,
     LearnerSpec,
     LossSpec,
     PretrainerSpec,
@@ -149,6 +151,25 @@ def prefrl_register_augmentations() -> Iterable[AugmentationSpec]:
     """Crops."""
     yield AugmentationSpec(
         name="crop", summary="random crops of equal length", options=CropOptions, build=lazy("prefrl.augment:Crop")
+    )
+
+
+@hookimpl
+def prefrl_register_label_filters() -> Iterable[LabelFilterSpec]:
+    """What is done about wrong answers before the loss sees them."""
+    yield LabelFilterSpec(
+        name="rime",
+        summary="trusts answers that the model can nearly explain, turns round those it is sure are wrong",
+        options=RimeOptions,
+        build=lazy("prefrl.filters.rime:Rime"),
+        corrects_noise=True,
+    )
+    yield LabelFilterSpec(
+        name="votes",
+        summary="asks models fitted without an answer what they make of it; the loss's label_tf says what for",
+        options=VotesOptions,
+        build=lazy("prefrl.filters.votes:Votes"),
+        gives=frozenset({"votes"}),
     )
 
 

@@ -6,6 +6,7 @@ are chosen by the hash of their query, so that an answer stays held out for the 
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,10 @@ import torch
 from torch import Tensor
 
 from prefrl.losses import Labels, MetricBag, PrefLoss, Scores, collate
+from prefrl.losses.options import BradleyTerryOptions
+from prefrl.losses.pairwise import build as pair_loss
 from prefrl.settings import FitSettings
-from prefrl.specs import Augmentation, LabelFilter, RewardModel, Scorer
+from prefrl.specs import Augmentation, FilterContext, LabelFilter, RewardModel, Scorer
 from prefrl.types import Array, Item, Preference, Query, RewardFit
 
 
@@ -41,6 +44,17 @@ class Answers:
 
     def __len__(self) -> int:
         return sum(len(part.index) for part in self.parts)
+
+
+@dataclass(slots=True)
+class Course:
+    """How far one member is in one fit."""
+
+    epochs: int = 0
+    updates: int = 0
+    best: float = math.inf
+    stale: int = 0
+    done: bool = False
 
 
 def gather(
@@ -113,51 +127,70 @@ class Trainer:
             self._reward.reset()
             self._optimizers = []
         self._optimizers = self._optimizers or self._fresh_optimizers()
-        answers = self._filtered(answers)
-        epochs = [
-            self._fit_member(member, optimizer, answers)
-            for member, optimizer in zip(self._reward.scorers(), self._optimizers, strict=True)
-        ]
+        given = answers
+        courses = [Course() for _ in self._reward.scorers()]
+        answers = self._filtered(given)
+        for look in range(0, self._settings.epochs, self._epochs_per_look):
+            if look:
+                answers = self._filtered(given)
+            for member, optimizer, course in zip(self._reward.scorers(), self._optimizers, courses, strict=True):
+                self._fit_member(member, optimizer, answers, course)
+            if all(course.done for course in courses):
+                break
         self._reward.fitted()
         train, held_out = self.measure(answers, held_out=False), self.measure(answers, held_out=True)
         return RewardFit(
             round=round,
             step=step,
             preferences=len(answers),
-            epochs=float(np.mean(epochs)) if epochs else 0.0,
+            epochs=float(np.mean([course.epochs for course in courses])) if courses else 0.0,
             loss=train.get("loss", math.nan),
             accuracy=train.get("acc", math.nan),
             val_accuracy=held_out.get("acc", math.nan),
             seconds=time.perf_counter() - started,
             version=self._reward.version,
-            metrics={**train, **{f"val_{name}": value for name, value in held_out.items()}},
+            metrics={
+                **train,
+                **{f"val_{n}": value for n, value in held_out.items()},
+                **filtered_shares(given, answers),
+            },
         )
 
-    def _fit_member(self, member: Scorer, optimizer: torch.optim.Optimizer, answers: Answers) -> int:
-        """Epochs taken until the answers are explained, the held-out loss stops falling, or the limits are reached."""
+    @property
+    def _epochs_per_look(self) -> int:
+        """Epochs between two looks of the label filters; all there are if they look once or there are none."""
         settings = self._settings
-        updates, best, stale = 0, math.inf, 0
-        for epoch in range(1, settings.epochs + 1):
-            metrics = MetricBag()
-            for part, rows in self._batches(answers):
-                out = self._loss(self._scores(member, answers, part, rows, training=True), part.labels.take(rows))
-                optimizer.zero_grad(set_to_none=True)
-                out.loss.backward()
-                if settings.max_grad_norm is not None:
-                    torch.nn.utils.clip_grad_norm_(list(member.parameters()), settings.max_grad_norm)
-                optimizer.step()
-                metrics.merge(out.metrics)
-                updates += 1
-                if updates == settings.updates:
-                    return epoch
-            if settings.stop_accuracy is not None and metrics.means().get("acc", 0.0) >= settings.stop_accuracy:
-                return epoch
-            if settings.patience is not None and any(part.held_out.any() for part in answers.parts):
-                held_out = self._measure([member], answers, held_out=True)["loss"]
-                best, stale = (held_out, 0) if held_out < best else (best, stale + 1)
-                if stale >= settings.patience:
-                    return epoch
-        return settings.epochs
+        return settings.refilter if self._filters and settings.refilter is not None else settings.epochs
+
+    def _fit_member(self, member: Scorer, optimizer: torch.optim.Optimizer, answers: Answers, course: Course) -> None:
+        """To the next look, or until the answers are explained, the held-out loss stops falling or a limit is reached."""
+        last = min(course.epochs + self._epochs_per_look, self._settings.epochs)
+        while course.epochs < last and not course.done:
+            course.epochs += 1
+            course.done = self._epoch(member, optimizer, answers, course)
+
+    def _epoch(self, member: Scorer, optimizer: torch.optim.Optimizer, answers: Answers, course: Course) -> bool:
+        """One pass over the answers; whether the member is done."""
+        settings, metrics = self._settings, MetricBag()
+        for part, rows in self._batches(answers):
+            out = self._loss(self._scores(member, answers, part, rows, training=True), part.labels.take(rows))
+            optimizer.zero_grad(set_to_none=True)
+            out.loss.backward()
+            if settings.max_grad_norm is not None:
+                torch.nn.utils.clip_grad_norm_(list(member.parameters()), settings.max_grad_norm)
+            optimizer.step()
+            metrics.merge(out.metrics)
+            course.updates += 1
+            if course.updates == settings.updates:
+                return True
+        if settings.stop_accuracy is not None and metrics.means().get("acc", 0.0) >= settings.stop_accuracy:
+            return True
+        if settings.patience is not None and any(part.held_out.any() for part in answers.parts):
+            held_out = self._measure([member], answers, held_out=True)["loss"]
+            better = held_out < course.best
+            course.best, course.stale = (held_out, 0) if better else (course.best, course.stale + 1)
+            return course.stale >= settings.patience
+        return False
 
     def _batches(self, answers: Answers) -> list[tuple[Part, Tensor]]:
         """Shuffled minibatches of training rows; each is of one kind of answer."""
@@ -195,18 +228,34 @@ class Trainer:
         return torch.where(offsets < length.unsqueeze(-1), start.unsqueeze(-1) + offsets, -1), scale
 
     def _filtered(self, answers: Answers) -> Answers:
-        """Labels after the run's filters, which see every member's current scores."""
-        parts = []
-        for part in answers.parts:
-            labels = part.labels
-            if self._filters:
-                rows = torch.arange(len(part.index))
-                with torch.no_grad():
-                    each = [self._scores(m, answers, part, rows, training=False).s for m in self._reward.scorers()]
-                for label_filter in self._filters:
-                    labels = label_filter.apply(labels, torch.stack(each), self._loss)
-            parts.append(Part(labels, part.index, part.held_out))
+        """What the run's filters make of the answers at a look; what is held out stays as it was given."""
+        parts = [self._looked_at(answers, part) for part in answers.parts] if self._filters else answers.parts
         return Answers(answers.batch, answers.lengths, tuple(parts))
+
+    def _looked_at(self, answers: Answers, part: Part) -> Part:
+        labels, held_out = part.labels, part.held_out.to(part.index.device)
+        scores = self._every_score(answers, part)
+        context = FilterContext(self._loss, scores, ~held_out, lambda rows: self._refitted(answers, part, rows))
+        for label_filter in self._filters:
+            labels = label_filter.apply(labels, context)
+        return Part(labels.keeping(held_out, part.labels), part.index, part.held_out)
+
+    @torch.no_grad()
+    def _every_score(self, answers: Answers, part: Part) -> Tensor:
+        """(E, B, K) raw scores of all queries of a part by every member."""
+        rows = torch.arange(len(part.index))
+        each = [self._scores(m, answers, part, rows, training=False).s for m in self._reward.scorers()]
+        return torch.stack(each)
+
+    def _refitted(self, answers: Answers, part: Part, rows: Tensor) -> Tensor:
+        """(E, B, K) scores by fresh members, fitted to `rows` of a part alone by plain Bradley-Terry."""
+        fresh = copy.deepcopy(self._reward)
+        fresh.reset()
+        seed = int(torch.randint(2**62, (), generator=self._generator))
+        trainer = Trainer(fresh, pair_loss(BradleyTerryOptions()), self._settings, self._augment, (), seed)
+        fold = Part(part.labels.take(rows), part.index[rows], torch.zeros(len(rows), dtype=torch.bool))
+        trainer.fit(Answers(answers.batch, answers.lengths, (fold,)), 0, 0)
+        return trainer._every_score(answers, part)
 
     def measure(self, answers: Answers, *, held_out: bool) -> dict[str, float]:
         """Loss and metrics of the mean over members on held-out or training answers; empty if there are none."""
@@ -252,6 +301,7 @@ class Trainer:
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "generator": self._generator.get_state(),
             "loss": self._loss.state_dict(),
+            "filters": [label_filter.state_dict() for label_filter in self._filters],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -260,6 +310,25 @@ class Trainer:
             optimizer.load_state_dict(saved)
         self._generator.set_state(state["generator"])
         self._loss.load_state_dict(state["loss"])
+        for label_filter, saved in zip(self._filters, state["filters"], strict=True):
+            label_filter.load_state_dict(saved)
+
+
+def filtered_shares(given: Answers, kept: Answers) -> dict[str, float]:
+    """Shares of the training answers that filters left without weight, and turned round; none if they left all alone."""
+    counts = {"frac_distrusted": 0.0, "frac_turned": 0.0}
+    total = 0
+    for before, after in zip(given.parts, kept.parts, strict=True):
+        old, new = before.labels, after.labels
+        if old is new or old.pref is None or new.pref is None:
+            continue
+        training = ~before.held_out.to(old.pref.device)
+        weighed = training & (old.weights(old.pref) > 0)
+        dropped = weighed & (new.weights(old.pref) == 0)
+        total += int(weighed.sum())
+        counts["frac_distrusted"] += int(dropped.sum())
+        counts["frac_turned"] += int((weighed & ~dropped & ((old.pref - 0.5) * (new.pref - 0.5) < 0)).sum())
+    return {name: count / total for name, count in counts.items()} if total else {}
 
 
 def _reliability(predicted: Array, target: Array, bins: int) -> dict[str, Any]:

@@ -133,6 +133,9 @@ class FitSettings(Options):
     patience: int | None = Field(
         None, ge=1, description="epochs without a better held-out loss; null: do not stop on it"
     )
+    refilter: int | None = Field(
+        None, ge=1, description="label filters look again every so many epochs of a fit; null: once, before it"
+    )
     reset: bool = Field(False, description="fit from fresh weights each time instead of from the last fit")
     max_grad_norm: float | None = Field(None, gt=0)
 

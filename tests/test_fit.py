@@ -22,7 +22,7 @@ from prefrl.rewards.batch import SegmentBatch
 from prefrl.rewards.ensemble import Ensemble
 from prefrl.rewards.options import CropOptions, EnsembleOptions
 from prefrl.settings import FitSettings
-from prefrl.specs import BuildContext
+from prefrl.specs import BuildContext, FilterContext
 from prefrl.types import Answer, Binary, Choice, EnvInfo, Grades, Preference, Query, Segment, Tiers
 
 ENV = EnvInfo("Toy-v0", (2,), (1,))
@@ -447,10 +447,19 @@ def test_measuring_reads_whole_clips() -> None:
 class Flip:
     """A label filter that turns every answer round, and remembers what it was shown."""
 
-    def apply(self, labels: Labels, scores: Tensor, loss: PrefLoss) -> Labels:
-        self.shape, self.loss = scores.shape, loss
+    looks = 0
+
+    def apply(self, labels: Labels, context: FilterContext) -> Labels:
+        self.shape, self.loss = context.scores.shape, context.loss
+        self.looks += 1
         assert labels.pref is not None
         return Labels(labels.kind, pref=1 - labels.pref, weight=labels.weight)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"looks": self.looks}
+
+    def load_state_dict(self, state: Any) -> None:
+        self.looks = state["looks"]
 
 
 def test_filters_change_the_labels_of_a_fit_and_see_all_members() -> None:
@@ -459,6 +468,62 @@ def test_filters_change_the_labels_of_a_fit_and_see_all_members() -> None:
     assert cosine(reward) < -0.95
     assert flip.shape == (3, 100, 2)
     assert flip.loss is objective
+
+
+def test_what_is_held_out_is_measured_as_it_was_given() -> None:
+    """All training answers are turned round, so the model is wrong about what people said."""
+    reward = linear()
+    fit = trainer(reward, filters=[Flip()], epochs=25, validation=0.3).fit(tensors(answered(200), reward, 0.3), 1, 0)
+    assert fit.accuracy > 0.95  # of what it was taught
+    assert fit.val_accuracy < 0.05
+    assert fit.metrics["frac_turned"] == 1.0
+    assert fit.metrics["frac_distrusted"] == 0.0
+
+
+def test_filters_look_again_as_often_as_told_and_their_state_is_kept() -> None:
+    for refilter, looks in ((None, 1), (1, 6), (4, 2)):
+        flip, reward = Flip(), linear(2)
+        fitting = trainer(reward, filters=[flip], epochs=6, refilter=refilter)
+        fit = fitting.fit(tensors(answered(40, say=lambda items: FIRST), reward), 1, 0)  # never explained: all epochs
+        assert (flip.looks, fit.epochs) == (looks, 6)
+        again = Flip()
+        trainer(linear(2), filters=[again]).load_state_dict(deepcopy(fitting.state_dict()))
+        assert again.looks == looks
+
+
+def test_without_filters_looking_again_changes_nothing() -> None:
+    fitted = []
+    for refilter in (None, 2):
+        reward = linear(2)
+        trainer(reward, epochs=5, batch_size=8, refilter=refilter).fit(tensors(answered(40), reward), 1, 0)
+        fitted.append(parameters(reward))
+    assert fitted[0] == fitted[1]
+
+
+class Spread:
+    """A filter that asks for a fit without the first answers, and keeps what comes back."""
+
+    def apply(self, labels: Labels, context: FilterContext) -> Labels:
+        self.now, self.without = context.scores, context.refit(torch.arange(20, len(labels)))
+        return labels
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Any) -> None: ...
+
+
+def test_a_filter_may_have_fresh_members_fitted_to_some_answers() -> None:
+    good, bad = answered(60), answered(20, seed=1, say=lambda items: better(items[::-1]))
+    made = joined(bad, good)
+    answers = tensors(made, linear(2), 0.0)
+    spread, reward = Spread(), linear(2)
+    trainer(reward, filters=[spread], epochs=40, validation=0.0).fit(answers, 1, 0)
+    assert spread.without.shape == spread.now.shape == (2, 80, 2)
+    said = torch.tensor([p.answer == FIRST for p in made[0]])
+    agreed = (spread.without[..., 0] > spread.without[..., 1]) == said
+    assert agreed[:, 20:].float().mean() > 0.95
+    assert agreed[:, :20].float().mean() < 0.1  # never seen, so the wrong answers are not learned by heart
 
 
 def test_calibration_compares_what_was_predicted_with_what_was_said() -> None:

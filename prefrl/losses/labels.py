@@ -56,6 +56,17 @@ class Labels:
         """The same answers on another device."""
         return Labels(self.kind, **{name: value.to(device) for name, value in self._tensors()})
 
+    def keeping(self, rows: Tensor, original: Labels) -> Labels:
+        """These labels with rows (B,) bool as they are in `original`; votes stay, they are no part of an answer."""
+        fields: dict[str, Tensor] = {}
+        for name, value in self._tensors():
+            before = getattr(original, name)
+            if before is None:  # not given: a weight of 1, no margin
+                before = torch.ones_like(value) if name.endswith("weight") else torch.zeros_like(value)
+            chosen = rows.view(-1, *[1] * (value.dim() - 1))
+            fields[name] = value if name == "votes" else torch.where(chosen, before.to(value), value)
+        return Labels(self.kind, **fields)
+
     def __len__(self) -> int:
         return len(next(value for _, value in self._tensors()))
 

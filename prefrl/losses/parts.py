@@ -210,9 +210,10 @@ TransformPart = Annotated[Part, OneOf(TRANSFORMS, "transform")]
 
 
 class LabelOptions(PartOptions):
-    """`softens`: makes answers less certain; `corrects_noise`: assumes that some are wrong."""
+    """`softens`: makes answers less certain; `corrects_noise`: assumes that some are wrong; `by_votes`: reads Labels.votes."""
 
     softens: ClassVar[bool] = False
+    by_votes: ClassVar[bool] = False
     corrects_noise: ClassVar[bool] = False
 
 
@@ -235,6 +236,7 @@ class SmoothUniform(LabelOptions):
 class FlipByVotes(LabelOptions):
     """Answers that the voters' mean contradicts by more than the threshold are turned round."""
 
+    by_votes: ClassVar[bool] = True
     corrects_noise: ClassVar[bool] = True
     threshold: float = Field(0.0, ge=0)
 
@@ -242,12 +244,15 @@ class FlipByVotes(LabelOptions):
 class SoftFromVotes(LabelOptions):
     """p becomes sigmoid of the voters' mean difference."""
 
+    by_votes: ClassVar[bool] = True
     softens: ClassVar[bool] = True
     corrects_noise: ClassVar[bool] = True
 
 
 class MarginFromVotes(LabelOptions):
     """The voters' mean difference in the preferred direction becomes the margin."""
+
+    by_votes: ClassVar[bool] = True
 
 
 class Margin(LabelOptions):

@@ -9,6 +9,7 @@ from typing import Any
 
 from prefrl import devices
 from prefrl.evaluation import named_policy
+from prefrl.filters.combination import check
 from prefrl.fit import Trainer
 from prefrl.losses import PrefLoss, build_loss
 from prefrl.plugins import PluginHost
@@ -19,6 +20,7 @@ from prefrl.settings import RunSettings
 from prefrl.sources.panel import Panel, Seat, seat
 from prefrl.specs import (
     BuildContext,
+    LabelFilterSpec,
     Learner,
     LearnerContext,
     Needs,
@@ -92,6 +94,7 @@ class Assembly:
         settings = self.settings.reward
         terms = [(term.coef, term.name, term.options) for term in settings.loss]
         loss = build_loss(terms, self.host.specs("losses"))
+        check([self._filter_spec(chosen.name) for chosen in settings.filters], [term.options for term in settings.loss])
         if self.trained:
             loss.check(stored, self._reward_spec.aux)
             for name in self.settings.sources:
@@ -104,6 +107,11 @@ class Assembly:
             [self._build("label_filters", chosen.name, chosen.options) for chosen in settings.filters],
             seed=int(self.context("fit").rng().integers(2**62)),
         )
+
+    def _filter_spec(self, name: str) -> LabelFilterSpec:
+        spec = self.host.spec("label_filters", name)
+        assert isinstance(spec, LabelFilterSpec)
+        return spec
 
     def _check_given(self, loss: PrefLoss, name: str) -> None:
         given = self._source_spec(name).gives or {self._asked_kind}

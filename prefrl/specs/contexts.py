@@ -12,6 +12,9 @@ import numpy as np
 from prefrl.types import Array, EnvInfo, Evaluation, Segment
 
 if TYPE_CHECKING:
+    import torch
+
+    from prefrl.losses import PrefLoss
     from prefrl.specs.protocols import Policy, Pool
 
 
@@ -74,6 +77,17 @@ class LearnerContext:
     folder: Path
     clock: Any  # prefrl.timing.Clock: phases "collect" and "learn" are the learner's
     tick: Callable[[int], None]  # to be told the steps taken, once per rollout
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilterContext:
+    """Given to a label filter with the B answers of one kind, at each look."""
+
+    loss: PrefLoss
+    scores: torch.Tensor  # (E, B, K) raw scores by every member as it is now
+    training: torch.Tensor  # (B,) bool: answers to learn from; of the others nothing but votes is taken over
+    # rows -> (E, B, K) raw scores by fresh members fitted to those rows alone
+    refit: Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)

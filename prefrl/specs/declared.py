@@ -113,6 +113,9 @@ class AugmentationSpec(Spec):
 class LabelFilterSpec(Spec):
     """`build(options, BuildContext) -> LabelFilter`: weights or flips labels before each fit."""
 
+    corrects_noise: bool = False  # assumes that some answers are wrong; only one thing of a run may
+    gives: frozenset[str] = frozenset()  # fields of Labels it fills in for the loss: "votes"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BonusSpec(Spec):

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from prefrl.specs.contexts import AskContext, BuildContext, Candidates
+from prefrl.specs.contexts import AskContext, BuildContext, Candidates, FilterContext
 from prefrl.types import Array, Channels, EnvInfo, Episode, Evaluation, Item, Preference, Query, RewardFit, Segment
 
 if TYPE_CHECKING:
     import torch
 
-    from prefrl.losses import Labels, PrefLoss, Scores
+    from prefrl.losses import Labels, Scores
 
 
 @runtime_checkable
@@ -191,11 +191,15 @@ class Augmentation(Protocol):
 
 
 class LabelFilter(Protocol):
-    """Weights or flips labels before a fit."""
+    """Weights or flips labels before a fit, and again during it every `reward.fit.refilter` epochs."""
 
-    def apply(self, labels: Labels, scores: torch.Tensor, loss: PrefLoss) -> Labels:
-        """New labels, given the members' current raw scores (E, B, K)."""
+    def apply(self, labels: Labels, context: FilterContext) -> Labels:
+        """New labels of the same answers; always given those of the people, never what it made of them before."""
         ...
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
 class Bonus(Protocol):
