@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import os
 import socket
@@ -10,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -96,6 +98,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.runtest = lambda reason=reason: pytest.fail(f"CI is set, and this {reason}", pytrace=False)  # type: ignore[method-assign]
             else:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+# --- programs beside the tests ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], ModuleType]:
+    """``program("soak/fuzz_configs.py")``: a file under tests/ that is also run by hand, as a module."""
+
+    def load(path: str) -> ModuleType:
+        file = Path(__file__).parent / path
+        spec = importlib.util.spec_from_file_location(f"program_{file.stem}", file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 # --- a whole run in seconds ------------------------------------------------------------------------------------------

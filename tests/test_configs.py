@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -36,13 +36,8 @@ def test_every_shipped_config_resolves(path: Path, host: PluginHost, tmp_path: P
 
 
 @pytest.fixture(scope="module")
-def fuzz() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fuzz_configs", ROOT / "tests" / "soak" / "fuzz_configs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def fuzz(program: Callable[[str], ModuleType]) -> ModuleType:
+    return program("soak/fuzz_configs.py")
 
 
 def test_damaged_and_invented_configs_never_end_in_a_traceback(fuzz: ModuleType, tmp_path: Path) -> None:
