@@ -15,6 +15,7 @@ The way of one preference, in the order of the data; every module of the package
     fit             store + loss -> an update of the reward model
     relabel         the only place where learned reward replaces environment reward
     policies        what acts, behind one protocol
+    games           answers that go round in circles, and the mixture that nothing beats by much
     learners        what trains a policy: Stable-Baselines3
     pretrain        what happens before the first question
     procedures      the order of these stages; `procedures.online` is read top to bottom
@@ -54,6 +55,7 @@ The host:
     zoo             rl-zoo3's string forms
     cli             the `prefrl` command
     data_commands   its verbs about data sets
+    loss_commands   its verbs about losses
     doctor          what this machine has and lacks
     testing         for authors of plugins: the contract as checks
 

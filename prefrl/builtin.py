@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from prefrl.filters.options import RimeOptions, VotesOptions
 from prefrl.learners.options import PPOOptions, SACOptions, TD3Options
 from prefrl.losses.registered import losses
-from prefrl.procedures.options import OfflineOptions, OnlineOptions
+from prefrl.procedures.options import GameOptions, OfflineOptions, OnlineOptions
 from prefrl.queries.options import SimilarityOptions
-from prefrl.rewards.options import CropOptions, EnsembleOptions, EntropyOptions, PolicyOptions
+from prefrl.rewards.options import CropOptions, EnsembleOptions, EntropyOptions, PairwiseOptions, PolicyOptions
 from prefrl.sources.options import FileOptions
 from prefrl.specs import (
     AugmentationSpec,
@@ -92,6 +92,13 @@ def prefrl_register_reward_models() -> Iterable[RewardModelSpec]:
         aux=frozenset({"length", "ref_logp", "nll"}),
     )
     yield RewardModelSpec(
+        name="pairwise",
+        summary="a preference model of two clips that may be intransitive; use it with loss preference_matrix",
+        options=PairwiseOptions,
+        build=lazy("prefrl.games.model:PairwiseModel"),
+        aux=frozenset({"pref_logit"}),
+    )
+    yield RewardModelSpec(
         name="true_reward",
         summary="the environment's own reward: the ground-truth arm (privileged)",
         build=lazy("prefrl.rewards.truth:true_reward"),
@@ -143,6 +150,12 @@ def prefrl_register_procedures() -> Iterable[ProcedureSpec]:
         summary="learn from the answers a data set holds, asking nobody",
         options=OfflineOptions,
         build=lazy("prefrl.procedures.offline:Offline"),
+    )
+    yield ProcedureSpec(
+        name="game",
+        summary="compare saved policies and mix them so that nothing beats the mixture by much",
+        options=GameOptions,
+        build=lazy("prefrl.procedures.game:Game"),
     )
 
 

@@ -23,6 +23,7 @@ from typer.core import TyperGroup
 from prefrl.data_commands import app as data_app
 from prefrl.doors import PluginRecord, every
 from prefrl.errors import ConfigError, PluginError, PrefrlError, RunError, choices
+from prefrl.loss_commands import app as losses_app
 
 if TYPE_CHECKING:
     from prefrl.config import Tree
@@ -95,6 +96,7 @@ config_app = _group(help="Resolve a configuration without running it.")
 app.add_typer(plugins_app, name="plugins")
 app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
+app.add_typer(losses_app, name="losses")
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML file of a run.", metavar="CONFIG")]
 Sets = Annotated[

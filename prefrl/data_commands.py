@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Data sets of clips and answers, with or without training.",
 )
+
+
+class Form(StrEnum):
+    """Of exported lines."""
+
+    PREFRL = "prefrl"
+    TRL = "trl"
+
 
 StoreUrl = Annotated[
     str | None,
@@ -157,13 +166,55 @@ def show(name: Name, store: StoreUrl = None, as_json: Json = False) -> None:
 @app.command()
 def export(
     name: Name,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines to write.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines to write; for trl a folder of them.")],
+    form: Annotated[Form, typer.Option(help="prefrl: for the source `file`; trl: answers about texts, for TRL.")] = (
+        Form.PREFRL
+    ),
     store: StoreUrl = None,
 ) -> None:
-    """Write a data set's questions and answers as JSON lines, for the source `file`; clips stay in the store."""
+    """Write a data set's questions and answers as JSON lines; clips stay in the store."""
+    from prefrl.store.trl import to_lines, write_lines
+
     with _opened(name, store) as opened:
-        opened.data_set(name).export(file)
-    print(f"written: {file}")
+        data = opened.data_set(name)
+        if form is Form.PREFRL:
+            data.export(file)
+            print(f"written: {file}")
+            return
+        answers = [preference for _, preference in data.current()]
+        found = to_lines(answers, data.queries(answer.query_id for answer in answers))
+    print(f"written: {', '.join(map(str, write_lines(file, found))) or 'nothing'}")
+    for reason, count in found.lost.items():
+        print(f"left out: {count} {reason}")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What an export wrote: a file, or for trl a file or folder.")
+    ],
+    name: Name,
+    form: Annotated[Form, typer.Option(help="As in export.")] = Form.PREFRL,
+    store: StoreUrl = None,
+) -> None:
+    """Read questions and answers into a data set, which is made if it is not there; what it holds already stays."""
+    from prefrl.store import open_store
+    from prefrl.store.exchange import env_of_export
+    from prefrl.store.trl import of_lines, read_lines
+    from prefrl.types import EnvInfo
+
+    with open_store(store, RUNS) as opened:
+        if form is Form.PREFRL:
+            added = opened.data_set(name, env_of_export(file)).import_(file)
+            print(f"{name}: {added.queries} new questions, {added.preferences} new answers")
+            return
+        read = of_lines(read_lines(file), name)
+        data = opened.data_set(name, EnvInfo("text", (), ()))
+        data.add_queries([query for query, _ in read])
+        before = len(data.preferences())
+        for _, preference in read:
+            data.add(preference)
+        print(f"{name}: {len(read)} lines, {len(data.preferences()) - before} new answers")
 
 
 def _existing(url: str | None) -> Store | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from prefrl.options import Options
@@ -21,3 +23,15 @@ class OfflineOptions(OnlineOptions):
     clone: int = Field(
         0, ge=0, description="gradient steps of imitating every clip before a policy is fitted to answers (warm start)"
     )
+
+
+class GameOptions(Options):
+    """A mixture of saved policies for answers that no scores explain."""
+
+    policies: tuple[str, ...] = Field(min_length=2, description="run folders or own SB3 files")
+    method: Literal["nash_mp", "nash_md", "online_ipo", "ipo_md", "inpo"] = "nash_mp"
+    tau: float = Field(0.05, gt=0, description="pull towards equal weights: smaller comes nearer to the plain game")
+    eta: float = Field(0.2, gt=0, description="size of a step")
+    steps: int = Field(1_000, ge=1)
+    episodes: int = Field(4, ge=1, description="of each policy")
+    pairs: int = Field(20, ge=1, description="questions about every two policies")

@@ -29,6 +29,13 @@ class PolicyOptions(Options):
     )
 
 
+class PairwiseOptions(Options):
+    """A preference model of two clips, which need not be explained by scores."""
+
+    hidden: tuple[int, ...] = Field((64, 64), min_length=1, description="width of each hidden layer")
+    planes: int = Field(4, ge=1, description="independent circles that preferences may go round")
+
+
 class EntropyOptions(Options):
     """State entropy by the distance to the k-th neighbour."""
 

@@ -8,6 +8,7 @@
     data_set     one data set: add and read queries and preferences
     sessions     who may answer what at present: annotators and leases
     exchange     JSONL out and in
+    trl          answers about texts, as lines of Hugging Face's TRL
     opening      `open_store` and the list of data sets
 
 A preference is on disk before `DataSet.add` returns. Nothing is ever overwritten: a changed mind is a new revision.

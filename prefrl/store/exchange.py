@@ -104,6 +104,16 @@ def write_export(path: Path, lines: Iterable[Line]) -> None:
 # --- in ------------------------------------------------------------------------------------------------------------
 
 
+def env_of_export(path: Path) -> EnvInfo:
+    """The environment that an exported file is about; errors as of `read_export`."""
+    for number, line in _lines(path):
+        try:
+            return env_of(line["env"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{path}:{number} is no first line of an export: export it again.") from error
+    raise DataError(f"{path} is empty: name a file that an export wrote.")
+
+
 def read_export(path: Path, env: EnvInfo) -> Export:
     """Read what `write_export` wrote about the environment `env`.
 
