@@ -37,7 +37,8 @@ def measure(values: Floats, ranking: Ranking, options: HeronOptions, where: str)
 def differences(levels: Floats) -> Floats:
     """(P, L) absolute differences of pairs of rows (N, L)."""
     shifts = range(1, min(PARTNERS, len(levels) - 1) + 1)
-    return np.abs(np.concatenate([levels - np.roll(levels, shift, axis=0) for shift in shifts]))
+    apart = np.concatenate([levels - np.roll(levels, shift, axis=0) for shift in shifts])
+    return np.asarray(np.abs(apart), np.float64)
 
 
 def margins_for(apart: Floats, shares: tuple[float, ...]) -> Floats:
