@@ -98,6 +98,13 @@ def _nearest(name: str, known: list[str]) -> str:
     )
 
 
+class Record(dict[str, Any]):
+    """What is known of a step; nobody changes it, so that SB3, which deep-copies infos at each step, need not copy it."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Record:
+        return self
+
+
 class Named(gym.Wrapper[Any, Any, Any, Any]):
     """One of Gymnasium's own tasks with its factors and costs in info, as a task of ours has them."""
 
@@ -109,8 +116,8 @@ class Named(gym.Wrapper[Any, Any, Any, Any]):
         obs, reward, terminated, truncated, info = self.env.step(action)
         task = self.unwrapped
         named = {
-            "factors": {name: quantity.read(info, task) for name, quantity in self.known.factors.items()},
-            "costs": {name: quantity.read(info, task) for name, quantity in self.known.costs.items()},
+            "factors": Record((name, quantity.read(info, task)) for name, quantity in self.known.factors.items()),
+            "costs": Record((name, quantity.read(info, task)) for name, quantity in self.known.costs.items()),
         }
         return obs, reward, terminated, truncated, {**info, **named}
 

@@ -18,7 +18,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from prefrl.rollout.environments import STATE_SPEC, factors_of, flat, mujoco_of
+from prefrl.rollout.environments import STATE_SPEC, Record, factors_of, flat, mujoco_of
 from prefrl.rollout.snapshots import restore, snapshot
 from prefrl.rollout.termination import ABSORBED, Endings, endings
 from prefrl.types import Array, EnvInfo, Episode
@@ -44,15 +44,15 @@ class RecordedEnv(gym.Wrapper[Any, Any, Any, Any]):
         executed = np.array(action)
         obs, reward, terminated, truncated, info = self.env.step(action)
         costs = info.get("costs", {})
-        record = {
-            "state": self._state(),
-            "true_reward": float(reward),
-            "action": executed,
-            "factors": factors_of(info, self._info.factors),
-            "cost": {name: float(costs.get(name, np.nan)) for name in self._info.costs},
-            "terminated": terminated,
-            "extras": {ABSORBED: info[ABSORBED]} if ABSORBED in info else {},
-        }
+        record = Record(
+            state=self._state(),
+            true_reward=float(reward),
+            action=executed,
+            factors=factors_of(info, self._info.factors),
+            cost={name: float(costs.get(name, np.nan)) for name in self._info.costs},
+            terminated=terminated,
+            extras={ABSORBED: info[ABSORBED]} if ABSORBED in info else {},
+        )
         return obs, reward, terminated, truncated, {**info, KEY: record}
 
     def _state(self) -> Array | None:
