@@ -23,6 +23,9 @@ from prefrl.types import Array, EnvInfo, Episode, Factor, content_hash
 LINES = ("run_log.jsonl", "fits.jsonl", "evaluations.jsonl")  # files that only grow
 VERSIONED = ("prefrl", "torch", "numpy", "mujoco", "gymnasium", "stable-baselines3")
 
+MEASURED = ("run_log.jsonl", "fits.jsonl", "evaluations.jsonl", "progress.json")
+OF_TIME = {"seconds", "time/fps", "time/time_elapsed"}
+
 
 class RunFolder:
     """One run's files. Every write either is a whole line or replaces a whole file."""
@@ -109,10 +112,7 @@ class RunFolder:
 
     def lines(self, name: str) -> Iterator[dict[str, Any]]:
         """The JSON lines of a file; none if it does not exist. A last line that was cut off does not count."""
-        path = self.path / name
-        if path.exists():
-            with path.open(encoding="utf-8") as file:
-                yield from (json.loads(line) for line in file if line.endswith("\n"))
+        yield from map(json.loads, _whole_lines(self.path / name))
 
 
 def manifest(settings: RunSettings, env: EnvInfo, name: str, plugins: list[dict[str, str]]) -> dict[str, Any]:
@@ -138,6 +138,23 @@ def arm_key(settings: RunSettings) -> str:
     """Equal for runs whose policies may be compared: same task, learner, steps and evaluation; seeds may differ."""
     parts = [settings.env, settings.algo, settings.evaluate]
     return content_hash(*[part.model_dump_json().encode() for part in parts])[:16]
+
+
+def metrics_hash(folder: Path) -> str:
+    """One short name for all that the run in `folder` asked, saw, fitted and measured: equal runs have equal ones."""
+    parts = []
+    for name in MEASURED:
+        lines = [json.loads(line) for line in _whole_lines(folder / name)]
+        kept = [{key: value for key, value in line.items() if key not in OF_TIME} for line in lines]
+        parts.append(json.dumps(kept, sort_keys=True).encode())
+    return content_hash(*parts)[:16]
+
+
+def _whole_lines(path: Path) -> Iterator[str]:
+    """None if there is no such file; a last line that was cut off does not count."""
+    if path.exists():
+        with path.open(encoding="utf-8") as file:
+            yield from (line for line in file if line.endswith("\n"))
 
 
 def _processor() -> str:

@@ -27,7 +27,7 @@ from prefrl.queries.proposals import select
 from prefrl.rendering import render_clips
 from prefrl.rollout.termination import sentence
 from prefrl.rollout.vectorised import information, record
-from prefrl.runs import RunFolder, manifest, read_manifest
+from prefrl.runs import RunFolder, manifest, metrics_hash, read_manifest
 from prefrl.segments import SegmentPool
 from prefrl.settings import RunSettings
 from prefrl.sources.panel import Seat
@@ -407,6 +407,7 @@ class Run:
         self._manifest |= {"status": status, "finished": time.time(), "error": error, "steps": self.step}
         self._manifest["termination"] = sentence(self.settings.env.termination, self._venv.recording.endings)
         self._manifest["gradient_steps"] = self._learner.updates if self._learner is not None else 0
+        self._manifest["metrics"] = metrics_hash(self.folder)
         self._folder.replace_json("timing.json", timing)
         self._folder.replace_json("manifest.json", self._manifest)
         self._host.emit("run_ended", self, summary)
