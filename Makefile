@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 TORCH_INDEX ?=#       wheel index for torch, e.g. PyTorch's own for CPU or one CUDA version; empty: pip's default
 WORKERS ?= 2
+DURATION ?= 40m#      of the memory run in `make soak`: 90s, 40m, 8h
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DISTRIBUTIONS := envs $(wildcard plugins/*)
@@ -72,8 +73,10 @@ docs: setup ## build the documentation; a warning is an error
 bench-speed: setup ## time a preference run against plain Stable-Baselines3, interleaved
 	@$(BIN)/python tests/soak/speed.py
 
-soak: setup ## what needs hours: the long forms of tests
+soak: setup ## what needs hours: the long forms of tests; then trains over and over for DURATION, watching memory
 	@$(BIN)/python -m pytest tests/soak --timeout=0
+	@$(BIN)/python tests/soak/fuzz_configs.py
+	@$(BIN)/python tests/soak/memory.py --duration $(DURATION)
 
 clean: ## remove .venv and everything built
 	@rm -rf .venv docs/_build .*_cache build dist
