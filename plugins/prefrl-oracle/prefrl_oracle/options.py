@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -71,4 +71,52 @@ class RegretOptions(Options):
         None,
         gt=0,
         description="P(a beats b) = sigmoid(beta * (regret of b - regret of a)), in the units of the critic; null: never errs",
+    )
+
+
+class AttackerOptions(Options):
+    """Somebody who wants the wrong thing learned: answers by the true return, some turned round on purpose."""
+
+    rate: float = Field(0.2, gt=0, le=1, description="share of the answers turned round")
+    aim: Literal["random", "clearest"] = Field(
+        "random",
+        description="which: any, or of those asked together the ones whose clips differ most, where a wrong answer harms most",
+    )
+    promote: dict[str, Literal["more", "less"]] = Field(
+        {},
+        max_length=1,
+        description="one factor, `{energy: more}`: instead of `aim`, those where the truth is against it, the clearest first",
+    )
+
+
+class UserOptions(Options):
+    """What one user wants, told to nobody: the mean over a clip's steps of what is liked, minus the distance from a place."""
+
+    likes: dict[str, float] = Field({}, description="factor -> worth of one unit of it")
+    reaches: dict[int, float] = Field(
+        {}, description="observation entry -> value it should have; together they are a place"
+    )
+
+    @model_validator(mode="after")
+    def _wants_something(self) -> Self:
+        if not self.likes and not self.reaches:
+            raise ValueError("a user wants something: give likes or reaches")
+        return self
+
+
+class UsersOptions(Options):
+    """Several users with goals of their own; each question is answered by one of them, who is its group and annotator."""
+
+    users: dict[str, UserOptions] = Field(min_length=1, description="name -> what the user wants")
+    mistake: float = Field(0.0, ge=0, lt=0.5, description="probability of turning an answer round")
+
+
+class ThumbsOptions(Options):
+    """Reactions to single clips as in a running product: few, and some meant badly (Han et al. 2025, RLUF)."""
+
+    rate: float = Field(0.2, gt=0, le=1, description="share of clips that anybody reacts to")
+    share: float = Field(0.5, gt=0, lt=1, description="of the recorded clips that are worth a thumb up, the best ones")
+    adversarial: float = Field(0.0, ge=0, le=1, description="share of reactions that are the opposite of what is meant")
+    silence: Literal["nothing", "down"] = Field(
+        "nothing", description="what no reaction means: the clip is left to other sources, or it counts as a thumb down"
     )

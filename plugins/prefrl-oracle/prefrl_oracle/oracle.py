@@ -113,12 +113,17 @@ class Oracle:
 
 def rewards(item: Item, question: str) -> Floats:
     """(H,) true reward of the item's steps, or minus the cost that `question` names."""
+    return per_step(clip_of(item), question)
+
+
+def clip_of(item: Item) -> Segment:
+    """The clip by which an item is judged."""
     segment = item.clip if isinstance(item, Candidate) else item
     if not isinstance(segment, Segment):
         raise PluginError(
             f"The oracle judges robot clips by their return; item {item.id[:12]} is a {item.kind} without one."
         )
-    return per_step(segment, question)
+    return segment
 
 
 def per_step(recorded: Segment | Episode, question: str) -> Floats:

@@ -11,7 +11,7 @@ from prefrl.segments import SegmentPool
 from prefrl.specs import AskContext, BuildContext
 from prefrl.types import EnvInfo, Episode, Query, Segment, Tiers
 
-SPEC, _ = prefrl_oracle.prefrl_register_sources()
+SPEC, *_ = prefrl_oracle.prefrl_register_sources()
 TASKS = ["HalfCheetah-v5", "Hopper-v5", "Pendulum-v1", "Reacher-v5", "prefrl_envs:Reach-v0"]
 STEPS, LENGTH = 1200, 15
 

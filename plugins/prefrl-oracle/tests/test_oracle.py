@@ -17,7 +17,7 @@ from prefrl.specs import AskContext, BuildContext
 from prefrl.types import Candidate, Choice, EnvInfo, Preference, Query, Segment, Text, Tiers
 from prefrl_oracle.teacher import perturbed, ranks
 
-SPEC, _ = prefrl_oracle.prefrl_register_sources()
+SPEC, *_ = prefrl_oracle.prefrl_register_sources()
 
 
 def clip(total: float | None, tag: int = 0, **costs: float) -> Segment:

@@ -13,7 +13,7 @@ from prefrl.specs import AskContext, BuildContext
 from prefrl.types import Choice, EnvInfo, Preference, Query, Segment, Text, Tiers
 from prefrl_oracle.regret import regret
 
-_, SPEC = prefrl_oracle.prefrl_register_sources()
+_, SPEC, *_ = prefrl_oracle.prefrl_register_sources()
 VALUES = np.array([0.0, -1.0, -2.0, -3.0, -4.0])  # of a chain that costs 1 a step, by the distance to its end
 NEARER, FARTHER = -1.0, 1.0
 

@@ -15,7 +15,7 @@ from prefrl.errors import PluginError
 from prefrl.specs import AskContext, BuildContext
 from prefrl.types import Choice, EnvInfo, Episode, Preference, Query, Segment, Tiers
 
-SPEC, _ = prefrl_oracle.prefrl_register_sources()
+SPEC, *_ = prefrl_oracle.prefrl_register_sources()
 FIRST, SECOND, EQUAL = Tiers(((0,), (1,))), Tiers(((1,), (0,))), Tiers(((0, 1),))
 
 
