@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrl.losses import Labels, MetricBag, PrefLoss, Scores, collate
+from prefrl.losses import Labels, MetricBag, PrefLoss, Scores, WeightedSum, collate
 from prefrl.losses.options import BradleyTerryOptions
 from prefrl.losses.pairwise import build as pair_loss
 from prefrl.settings import FitSettings
@@ -153,8 +153,20 @@ class Trainer:
                 **train,
                 **{f"val_{n}": value for n, value in held_out.items()},
                 **filtered_shares(given, answers),
+                **self._gradient_shares(answers),
             },
         )
+
+    def _gradient_shares(self, answers: Answers) -> dict[str, float]:
+        """Of a loss of several terms, how much each pushes the first member's scores; by up to 256 answers of one kind."""
+        if not isinstance(self._loss, WeightedSum) or not self._reward.scorers() or not answers.parts:
+            return {}
+        part, member = answers.parts[0], self._reward.scorers()[0]
+        rows = torch.nonzero(~part.held_out).squeeze(-1)[:256]
+        with torch.no_grad():
+            scores = self._scores(member, answers, part, rows, training=False)
+        shares = self._loss.gradient_shares(scores, part.labels.take(rows))
+        return {f"grad_share/{name}": share for name, share in shares.items()}
 
     @property
     def _epochs_per_look(self) -> int:

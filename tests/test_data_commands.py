@@ -62,3 +62,18 @@ def test_mistakes_are_sentences(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--policy nobody: neither a run folder nor" in capsys.readouterr().err
     assert main(["data", "show", "clps", "--store", "sqlite:///runs/prefrl.sqlite"]) == 1
     assert "Did you mean 'clips'?" in capsys.readouterr().err
+
+
+def test_sources_answer_what_is_open(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "teacher.yaml").write_text(CONFIG + "sources: {oracle: {}}\n")
+    assert main(["data", "collect", "run.yaml", "--name", "clips", "--episodes", "1", "--queries", "4"]) == 0
+    capsys.readouterr()
+    assert main(["data", "answer", "run.yaml", "--name", "clips"]) == 2
+    assert "sources: there is nobody to answer" in capsys.readouterr().err
+    assert main(["data", "answer", "teacher.yaml", "--name", "clips"]) == 0
+    said = capsys.readouterr().out
+    assert said == "clips: of 4 open questions 4 were answered and 0 skipped; 0 are open\n"
+    assert main(["data", "answer", "teacher.yaml", "--name", "clips", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["asked"] == 0
+    assert main(["data", "answer", "teacher.yaml", "--name", "none"]) == 1
+    assert "no data set 'none'" in capsys.readouterr().err

@@ -19,7 +19,7 @@ def prefrl_register_losses():
     def build(options):
         from prefrl.losses.options import BradleyTerryOptions
         from prefrl.losses.pairwise import build
-        return build(BradleyTerryOptions(transform=({"name": "clip", "limit": 1.0},)))
+        return build(BradleyTerryOptions(transform=({"clip": {"limit": 1.0}},)))
     yield LossSpec(name="clipped", summary="forgets the worst errors", options=NoOptions, build=build)
 """
 

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prefrl.losses.labels import Kind, Labels, collate, kinds_of, relevance
-    from prefrl.losses.loss import LossOut, PrefLoss, build_loss
+    from prefrl.losses.loss import LossOut, PrefLoss, WeightedSum, build_loss
     from prefrl.losses.metrics import MetricBag
     from prefrl.losses.pairs import Pairs, to_pairs
     from prefrl.losses.scores import Scores
 
 _HOME = {
     "Kind": "labels", "Labels": "labels", "collate": "labels", "kinds_of": "labels", "relevance": "labels",
-    "LossOut": "loss", "PrefLoss": "loss",
+    "LossOut": "loss", "PrefLoss": "loss", "WeightedSum": "loss",
     "build_loss": "loss", "MetricBag": "metrics", "Pairs": "pairs", "to_pairs": "pairs", "Scores": "scores",
 }  # fmt: skip
 
 __all__ = [
-    "Kind", "Labels", "LossOut", "MetricBag", "Pairs", "PrefLoss", "Scores", "build_loss", "collate", "kinds_of", "relevance",
-    "to_pairs",
+    "Kind", "Labels", "LossOut", "MetricBag", "Pairs", "PrefLoss", "Scores", "WeightedSum", "build_loss", "collate", "kinds_of",
+    "relevance", "to_pairs",
 ]  # fmt: skip
 
 

@@ -125,6 +125,19 @@ class WeightedSum(PrefLoss):
         per_example = torch.stack([coef * out.per_example for coef, out in pairs]).sum(0)
         return LossOut(loss, terms, per_example, outs[0].weight, measure)
 
+    def gradient_shares(self, scores: Scores, labels: Labels) -> dict[str, float]:
+        """Term -> its share of the push on raw scores: |coef * d term / d s| over the sum of all."""
+        exact, pushes = scores.exact().detach(), {}
+        for coef, loss in zip(self.coefs, self.losses, strict=True):
+            leaf = exact.s.clone().requires_grad_()
+            out: LossOut = loss.evaluate(exact.with_scores(leaf), labels)  # type: ignore[operator]
+            (found,) = (
+                torch.autograd.grad(coef * out.loss, [leaf], allow_unused=True) if out.loss.requires_grad else (None,)
+            )
+            pushes[str(loss.name)] = 0.0 if found is None else float(found.norm())
+        total = sum(pushes.values())
+        return {name: push / total for name, push in pushes.items()} if total else {}
+
     def probabilities(self, scores: Scores, labels: Labels) -> Probabilities | None:
         for loss in self.losses:
             known: Probabilities | None = loss.probabilities(scores, labels)  # type: ignore[operator]

@@ -12,6 +12,7 @@ from prefrl.rollout.vectorised import information
 from prefrl.settings import RunSettings
 from prefrl.specs import AskContext, named_rng
 from prefrl.store import Store
+from prefrl.store.exchange import refuse_other_env
 from prefrl.timing import Clock
 
 AT_ONCE = 256  # questions held in memory
@@ -33,8 +34,9 @@ def answer(settings: RunSettings, host: PluginHost, store: Store, name: str) -> 
 
     Sources that answer later (people) are refused: they find open questions by themselves.
     """
+    data = store.data_set(name)
     env = information(settings.env)
-    data = store.data_set(name, env)
+    refuse_other_env(env, data.env, f"Data set '{name}'")
     panel = Assembly(settings, host, env, name, Path(), Clock()).panel(data)
     if not len(panel):
         raise ConfigError("sources: there is nobody to answer; name a source, e.g. `sources: {oracle: {}}`.")

@@ -31,7 +31,7 @@ class GameOptions(Options):
     policies: tuple[str, ...] = Field(min_length=2, description="run folders or own SB3 files")
     method: Literal["nash_mp", "nash_md", "online_ipo", "ipo_md", "inpo"] = "nash_mp"
     tau: float = Field(0.05, gt=0, description="pull towards equal weights: smaller comes nearer to the plain game")
-    eta: float = Field(0.2, gt=0, description="size of a step")
-    steps: int = Field(1_000, ge=1)
+    eta: float | None = Field(None, gt=0, description="of the method's own formula; null: one that converges")
+    steps: int = Field(5_000, ge=1)
     episodes: int = Field(4, ge=1, description="of each policy")
     pairs: int = Field(20, ge=1, description="questions about every two policies")

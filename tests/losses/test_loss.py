@@ -60,3 +60,14 @@ def test_an_unsupported_kind_names_the_cure(v):
         loss(Scores.of(v.s), Labels(Kind.BINARY, binary=torch.ones(3, 2)))
     with pytest.raises(ConfigError, match="'similarity'"):
         loss.check(["similarity"], [])
+
+
+def test_each_terms_share_of_the_gradient(v):
+    mixed = built((1.0, "bradley_terry", {}), (3.0, "center", {}))
+    shares = mixed.gradient_shares(Scores.of(v.s), v.pairs())
+    s = v.s.clone().requires_grad_()
+    norms = [
+        coef * float(torch.autograd.grad(built((1.0, name, {}))(Scores.of(s), v.pairs()).loss, s)[0].norm())
+        for coef, name in [(1.0, "bradley_terry"), (3.0, "center")]
+    ]
+    assert shares == pytest.approx({"bradley_terry": norms[0] / sum(norms), "center": norms[1] / sum(norms)})

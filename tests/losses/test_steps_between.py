@@ -33,7 +33,7 @@ def test_votes_that_overrule(v):
 
 def test_three_outcomes_are_all_there_are(v):
     link = build_link(BradleyTerryOptions(link="rao_kupper").link)
-    v.close(link.log_probs(v.tensor([0.8]), v.tensor([0.0])).exp().sum(1), "RK.nu=3 sumP")
+    v.close(link.log_probs(v.s[:, 0], v.s[:, 1]).exp().sum(1), "RK.nu=3 sumP")
 
 
 def test_the_reference_point_of_kto_is_the_mean_of_other_answers_above_zero(v):

@@ -31,7 +31,7 @@ algo: {{name: ppo, n_timesteps: 64, n_steps: 32, batch_size: 32, normalize: fals
 procedure: {{name: game, policies: [{policies}], episodes: 2, pairs: 6}}
 pretrain: null
 feedback: {{segment: 10}}
-reward: {{model: {model}, loss: {loss}}}
+reward: {{model: {model}, loss: {loss}, fit: {{epochs: 300, learning_rate: 1.0e-2, stop_accuracy: null}}}}
 evaluate: {{episodes: 1, final_episodes: 1}}
 sources: {sources}
 """
