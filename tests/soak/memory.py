@@ -90,6 +90,8 @@ def slope(samples: Sequence[Sample]) -> tuple[float, float]:
 def verdict(samples: Sequence[Sample]) -> tuple[int, str]:
     """Exit code and what to print, of the samples after warm-up."""
     rise, error = slope(samples)
+    if np.isnan(error):
+        return 0, f"{len(samples)} samples are too short to tell anything: give a longer --duration"
     files = [one.files for one in samples]
     half = len(files) // 2
     leaks, opens = rise - 2 * error > LIMIT, max(files[half:]) > max(files[: half or 1])
