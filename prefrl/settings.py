@@ -109,6 +109,9 @@ class SourceSettings(Chosen):
     budget: int | None = Field(None, ge=0, description="answers it may be asked for; null: no limit of its own")
     order: int = Field(0, description="lower is asked first; what it leaves undecided goes to the next")
     wait: Literal["all", "some", "none"] = Field("all", description="how a round waits for a source that answers later")
+    hindsight: int = Field(
+        0, ge=0, description="steps by which each clip goes on, simulated under the policy that learns, before it is judged"
+    )
 
 
 class FitSettings(Options):

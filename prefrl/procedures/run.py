@@ -191,7 +191,8 @@ class Run:
         return answers
 
     def _ask_context(self, seat: Seat, round: int) -> AskContext:
-        policy = self._learner.policy if self._learner is not None and "policy" in seat.needs else None
+        wanted = "policy" in seat.needs or seat.hindsight is not None
+        policy = self._learner.policy if self._learner is not None and wanted else None
         pool = self.pool if "pool" in seat.needs else None
         return AskContext(self.step, round, self.rng("sources", seat.name, round), policy, pool)
 

@@ -11,6 +11,7 @@ from prefrl.checkpoints import restore, state_of
 from prefrl.errors import ConfigError
 from prefrl.settings import SourceSettings
 from prefrl.sources.guard import VisiblePool, checked, hide
+from prefrl.sources.hindsight import Hindsight
 from prefrl.specs import AskContext, BuildContext, Needs, Source, SourceSpec
 from prefrl.store import DataSet
 from prefrl.types import EnvInfo, Preference, Query
@@ -27,6 +28,7 @@ class Seat:
     settings: SourceSettings
     needs: Needs
     source: Source | None  # None for a deferred one, which answers through the store
+    hindsight: Hindsight | None = None  # what clips become before it judges them
 
 
 class Panel:
@@ -75,7 +77,10 @@ class Panel:
         rest = [query for query in queries if query.id not in known]
         if seat.source is None:
             return answers + list(self._awaited(seat, rest))
-        visible = [hide(query, seat.needs, self._privileged) for query in rest]
+        shown = rest if seat.hindsight is None else [seat.hindsight.query(query, context.policy) for query in rest]
+        visible = [hide(query, seat.needs, self._privileged) for query in shown]
+        if "policy" not in seat.needs:
+            context = replace(context, policy=None)
         if context.pool is not None:
             context = replace(context, pool=VisiblePool(context.pool, seat.needs, self._privileged))
         for answer in checked(seat.source.label(visible, context), visible, seat.name):
@@ -118,5 +123,12 @@ def seat(name: str, spec: SourceSpec, settings: SourceSettings, context: BuildCo
             f"sources.{name}: with a budget of 0 it is never asked; raise it, set null for no limit of its own, or take the "
             f"source out."
         )
+    hindsight = None
+    if settings.hindsight:
+        if spec.deferred or context.make_env is None:
+            raise ConfigError(
+                f"sources.{name}.hindsight: '{spec.name}' answers later, about clips as they were recorded; set it to 0."
+            )
+        hindsight = Hindsight(settings.hindsight, context.make_env, context.env, f"sources.{name}")
     source = None if spec.deferred else spec.build(settings.options, context)
-    return Seat(name, spec, settings, spec.needs_of(settings.options), source)
+    return Seat(name, spec, settings, spec.needs_of(settings.options), source, hindsight)
