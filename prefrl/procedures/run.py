@@ -15,12 +15,11 @@ import torch
 from prefrl import checkpoints, config, devices
 from prefrl.agreement import by_source
 from prefrl.errors import ConfigError
-from prefrl.evaluation import FIRST_SEED, Evaluator, agreement, learned_rewards, paired_returns, summarise
 from prefrl.fit import Answers, gather
 from prefrl.losses import kinds_of
 from prefrl.plugins import PluginHost
-from prefrl.policies import RandomPolicy
 from prefrl.procedures.assembly import Assembly
+from prefrl.procedures.evaluations import Evaluations
 from prefrl.procedures.run_log import RunLog
 from prefrl.progress import Progress
 from prefrl.queries.proposals import select
@@ -46,7 +45,6 @@ from prefrl.types import EnvInfo, Episode, Evaluation, Preference, Query, Reward
 
 log = logging.getLogger(__name__)
 
-AGREEMENT_SEGMENTS = 400  # segments on which learned and true return are compared at each evaluation
 OBSERVED_STEPS = 10_000  # recent steps that set the reward model's input and output statistics
 
 
@@ -79,7 +77,6 @@ class Run:
         self._log = RunLog(self.data, self._folder)
         self._answers: Answers | None = None
         self._fits = 0
-        self._last: Evaluation | None = None
         self._procedure = host.spec("procedures", settings.procedure.name).build(settings.procedure.options)
         self._parts = parts = Assembly(settings, host, self.env, self.name, self._folder.path, self.clock)
         self.reward: RewardModel = parts.reward_model()
@@ -93,7 +90,7 @@ class Run:
             settings.env, self.env, seed=settings.run.seed, name="run", keep=keep and max(keep, OBSERVED_STEPS)
         )
         self._relabel = parts.relabeller(self.reward, self._venv)
-        self._evaluator = Evaluator(settings.env, self.env)
+        self._evaluations = Evaluations(settings, self.env, self._folder, self.rng)
         self._progress = Progress(self.name, settings.algo.n_timesteps, settings.feedback.total if self.asks else 0)
         self._learner: Learner | None = None
         self._check_answers()
@@ -239,15 +236,15 @@ class Run:
         return parts
 
     def collect(self, policy: Policy, episodes: int, seed: int) -> Sequence[Episode]:
-        return self._evaluator.episodes(policy, [seed + i for i in range(episodes)])
+        return self._evaluations.evaluator.episodes(policy, [seed + i for i in range(episodes)])
 
     def evaluate(self, policy: Policy, final: bool = False) -> Evaluation:
-        settings = self.settings.evaluate
         with self.clock.phase("evaluate"):
-            if self._last is None:
-                self._evaluate_random()
-            evaluation = self._evaluation(policy, settings.final_episodes if final else settings.episodes)
-        self._folder.append("evaluations.jsonl", evaluation)
+            compared = self._parts.trained and self.reward.version and self.step
+            evaluation = self._evaluations.of(
+                policy, self.reward, self.pool if compared else None,
+                step=self.step, preferences=len(self._log.current), final=final,
+            )  # fmt: skip
         values = {"eval/mean_reward": evaluation.mean_return, "eval/mean_ep_length": float(np.mean(evaluation.length))}
         if evaluation.success is not None:
             values["eval/success_rate"] = float(np.mean(evaluation.success))
@@ -255,37 +252,6 @@ class Run:
         self._progress.evaluated(evaluation)
         self._host.emit("policy_evaluated", self, evaluation)
         return evaluation
-
-    def _evaluate_random(self) -> None:
-        n = self.settings.evaluate.final_episodes
-        self._folder.replace_json("random.json", self._evaluation(RandomPolicy(self._evaluator.action_space(), 0), n))
-
-    def _evaluation(self, policy: Policy, n: int) -> Evaluation:
-        seeds = [FIRST_SEED + i for i in range(n)]
-        episodes = self._evaluator.episodes(policy, seeds)
-        learned = learned_rewards(self.reward, episodes)
-        compared = (float("nan"), float("nan"))
-        if self._parts.trained and self.reward.version and self.step:
-            segment = self.settings.feedback.segment
-            returns = paired_returns(
-                self.pool, self.reward, AGREEMENT_SEGMENTS, segment, self.rng("agreement", self.step)
-            )
-            self._folder.replace_arrays("correlation.npz", {"learned": returns[0], "true": returns[1]})
-            compared = agreement(*returns)
-        evaluation = summarise(
-            episodes, seeds, self._evaluator.success, learned,
-            step=self.step, preferences=len(self._log.current), agreement=compared,
-        )  # fmt: skip
-        if not isinstance(policy, RandomPolicy):
-            self._last = evaluation
-            self._save_clip(episodes[0], learned[0])
-        return evaluation
-
-    def _save_clip(self, episode: Episode, learned: np.ndarray[Any, Any]) -> None:
-        """Episodes of start, middle and end."""
-        total = self.settings.algo.n_timesteps
-        label = "start" if self.step == 0 else "middle" if self.step < 0.6 * total else "end"
-        self._folder.save_episode(label, episode, learned, self.step)
 
     def train_policy(self, reward: RewardModel, seed: int, steps: int) -> Policy:
         folder = self.folder / "policies" / f"{reward.version}-{seed}"
@@ -361,8 +327,7 @@ class Run:
             self._folder.load_state_dict({})
         else:
             self._answers = self._gathered() if self._fits else None
-            evaluations = list(self._folder.lines("evaluations.jsonl"))
-            self._last = Evaluation(**evaluations[-1]) if evaluations else None
+            self._evaluations.recall()
         if not exact:
             log.warning(
                 "%s: this environment's state cannot be saved; resumed at the beginning of new episodes.", self.name
@@ -393,18 +358,12 @@ class Run:
             self._folder.replace_json("calibration.json", self._trainer.calibration(self._answers))
             answers = by_source(self._log.current.values(), self._log.queries)
             self._folder.replace_json("sources.json", {"answers": answers})
-        lines = list(self._folder.lines("evaluations.jsonl"))
-        few = min(len(line["true_return"]) for line in lines)
-        self._folder.replace_arrays("evaluations.npz", {
-            "timesteps": np.array([line["step"] for line in lines]),
-            "results": np.array([line["true_return"][:few] for line in lines]),
-            "ep_lengths": np.array([line["length"][:few] for line in lines]),
-        })  # fmt: skip
+        self._evaluations.save_results()
 
     def _end(self, status: Literal["ok", "failed", "interrupted"], error: str) -> None:
         self._progress.close()
         timing = self.clock.report()
-        summary = RunSummary(status, self.step, len(self._log.current), self._last, error, timing)
+        summary = RunSummary(status, self.step, len(self._log.current), self._evaluations.last, error, timing)
         self._manifest |= {"status": status, "finished": time.time(), "error": error, "steps": self.step}
         self._manifest["termination"] = sentence(self.settings.env.termination, self._venv.recording.endings)
         self._manifest["gradient_steps"] = self._learner.updates if self._learner is not None else 0
@@ -414,7 +373,7 @@ class Run:
         self._host.emit("run_ended", self, summary)
         if self._learner is not None:
             self._learner.close()
-        self._evaluator.close()
+        self._evaluations.evaluator.close()
         self._venv.close()
         self._store.close()
         self._folder.close()
