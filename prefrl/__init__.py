@@ -35,6 +35,7 @@ What the stages share:
     errors          every mistake of a user's, as one tree
     options         the base of all options models
     runs            the run folder
+    checkpoints     a run's whole state -> a file, and the newest whole one back
     progress        what is shown while a run runs
     timing          seconds by phase
     statistics      what may be said of several seeds
@@ -54,6 +55,7 @@ The host:
     schema          JSON schema of a configuration
     zoo             rl-zoo3's string forms
     cli             the `prefrl` command
+    verbs           the verbs that plugins add to it
     data_commands   its verbs about data sets
     loss_commands   its verbs about losses
     doctor          what this machine has and lacks

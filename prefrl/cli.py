@@ -18,70 +18,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from prefrl.data_commands import app as data_app
 from prefrl.doors import PluginRecord, every
 from prefrl.errors import ConfigError, PluginError, PrefrlError, RunError, choices
 from prefrl.loss_commands import app as losses_app
+from prefrl.verbs import Verbs
 
 if TYPE_CHECKING:
     from prefrl.config import Tree
     from prefrl.plugins import PluginHost
     from prefrl.specs import Spec
 
-VERBS = "prefrl.commands"  # entry-point group: verb -> typer app
-OURS_ELSEWHERE = {"rank": "prefrl-human"}  # verbs of our plugins, named where they are missing
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
-
-
-class _Verbs(TyperGroup):
-    """Our own verbs, and those of installed plugins, which are imported when called."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *sorted(set(_foreign()) - set(self.commands))]
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Ours, or a line for ``prefrl --help``."""
-        own, entries = super().get_command(ctx, cmd_name), _foreign().get(cmd_name)
-        if own is not None or not entries:
-            return own
-        stand_in = typer.Typer(add_completion=False)
-        stand_in.command(cmd_name, help=f"From {' and from '.join(map(_origin, entries))}.")(lambda: None)
-        return typer.main.get_command(stand_in)
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        name = args[0]
-        if name in self.commands or name.startswith("-"):
-            return super().resolve_command(ctx, args)
-        return name, _load_verb(name, self.list_commands(ctx)), args[1:]
-
-
-def _foreign() -> dict[str, list[metadata.EntryPoint]]:
-    entries: dict[str, list[metadata.EntryPoint]] = {}
-    for entry in metadata.entry_points(group=VERBS):
-        entries.setdefault(entry.name, []).append(entry)
-    return entries
-
-
-def _origin(entry: metadata.EntryPoint) -> str:
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else entry.value
-
-
-def _load_verb(name: str, known: Iterable[str]) -> Any:
-    entries = _foreign().get(name, [])
-    if not entries and name in OURS_ELSEWHERE:
-        package = OURS_ELSEWHERE[name]
-        raise PluginError(f"the verb '{name}' comes with {package}, which is not installed: pip install {package}")
-    if not entries:
-        raise ConfigError(f"prefrl: no verb '{name}'. {choices(name, known)}")
-    if len(entries) > 1:
-        raise PluginError(f"the verb '{name}' is offered by {' and by '.join(map(_origin, entries))}; uninstall one.")
-    try:
-        return typer.main.get_command(entries[0].load())
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise PluginError(f"the verb '{name}' of {_origin(entries[0])} failed to load: {reason}") from error
 
 
 def _group(**settings: Any) -> typer.Typer:
@@ -90,7 +39,7 @@ def _group(**settings: Any) -> typer.Typer:
     )
 
 
-app = _group(cls=_Verbs, help="Teach robots by saying which clip is better.")
+app = _group(cls=Verbs, help="Teach robots by saying which clip is better.")
 plugins_app = _group(help="What is installed, what it offers, and what is broken.")
 config_app = _group(help="Resolve a configuration without running it.")
 app.add_typer(plugins_app, name="plugins")

@@ -101,7 +101,7 @@ class PairwiseModel:
 
     def returns(self, items: Sequence[Item], group: str | None = None) -> Array:
         """(1, N) mean probability of beating the others."""
-        return self.wins(items).mean(1)[None]
+        return np.asarray(self.wins(items).mean(1)[None])
 
     def state_dict(self) -> Mapping[str, Any]:
         return {"version": self.version, "net": self.net.state_dict()}

@@ -58,7 +58,8 @@ class PolicyScorer:
         if self._options.log_prob == "density":
             density: Tensor = self._policy.log_density(inputs, actions)
             return density
-        return -(self._policy.mode(inputs) - actions).square().flatten(1).sum(1)
+        squared: Tensor = (self._policy.mode(inputs) - actions).square().flatten(1).sum(1)
+        return -squared
 
     def score(self, batch: Clips, index: Tensor, steps: Tensor, scale: Tensor) -> Scores:
         there = index >= 0
@@ -121,7 +122,7 @@ class ByPolicy:
     @torch.no_grad()
     def _logs(self, scorer: PolicyScorer, inputs: Any, actions: Tensor) -> Tensor:
         """(S,) log-probabilities, in chunks."""
-        rows = torch.arange(len(actions), device=actions.device).split(CHUNK)
+        rows = torch.split(torch.arange(len(actions), device=actions.device), CHUNK)
         return torch.cat([scorer.log_prob(_at(inputs, some), actions[some]).float() for some in rows])
 
     def observe(self, episodes: Sequence[Episode]) -> None:
