@@ -38,6 +38,8 @@ class Game:
         options = self._options
         if not context.settings.sources:
             raise ConfigError("sources: the procedure 'game' asks which policy's clip is better; name a source.")
+        if len(options.policies) < 2:
+            raise ConfigError(f"procedure.policies: a game needs two policies or more, not {len(options.policies)}.")
         read = context.build_context("game").saved_policy
         assert read is not None
         policies = [read(name) for name in options.policies]

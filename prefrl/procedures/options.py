@@ -28,7 +28,7 @@ class OfflineOptions(OnlineOptions):
 class GameOptions(Options):
     """A mixture of saved policies for answers that no scores explain."""
 
-    policies: tuple[str, ...] = Field(min_length=2, description="run folders or own SB3 files")
+    policies: tuple[str, ...] = Field((), description="run folders or own SB3 files, two at least")
     method: Literal["nash_mp", "nash_md", "online_ipo", "ipo_md", "inpo"] = "nash_mp"
     tau: float = Field(0.05, gt=0, description="pull towards equal weights: smaller comes nearer to the plain game")
     eta: float | None = Field(None, gt=0, description="of the method's own formula; null: one that converges")

@@ -101,3 +101,8 @@ def test_the_mixture_is_less_exploitable_than_any_single_style(
 def test_a_game_needs_somebody_to_ask(tmp_path: Path, styles: list[Path]) -> None:
     with pytest.raises(ConfigError, match="the procedure 'game' asks which policy's clip is better"):
         play(tmp_path, styles, "{}")
+
+
+def test_a_game_needs_two_policies(tmp_path: Path, styles: list[Path]) -> None:
+    with pytest.raises(ConfigError, match=r"procedure.policies: a game needs two policies or more, not 1"):
+        play(tmp_path, styles[:1], "{majority: {}}")
