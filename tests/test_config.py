@@ -160,7 +160,7 @@ def test_defaults_have_the_options_of_what_they_name(tmp_path: Path, host: Plugi
         ("envv.id=3", "envv: unknown key. Allowed: algo, checkpoint, env, "),
         ("env.idd=3", "env.idd: unknown key. Allowed: backend, id, kwargs, n_envs, termination. Did you mean 'id'?"),
         ("algo.gama=1", "algo.gama: unknown key. Allowed: gamma, learning_rate, n_timesteps, name, normalize, policy_kwargs. Did you mean 'gamma'?"),
-        ("sources.oracle.eror=1", "sources.oracle.eror: unknown key. Allowed: budget, error, notes, order, use, wait, weight. Did you mean 'error'?"),
+        ("sources.oracle.eror=1", "sources.oracle.eror: unknown key. Allowed: budget, error, hindsight, notes, order, use, wait, weight. Did you mean 'error'?"),
         ("reward.fit.epoch=1", "reward.fit.epoch: unknown key. Allowed: batch_size, epochs, "),
         ("reward.loss.smooth=1", "reward.loss.smooth: unknown key. Allowed: coef, name, smoothing."),
         ("algo.n_timesteps=abc", "algo.n_timesteps: input should be a valid integer, unable to parse string as an integer, not 'abc'."),

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from prefrl import settings
 from prefrl.plugins import KINDS
+from prefrl.rewards.options import EnsembleOptions
 from prefrl.settings import Choice, Chosen, EnvSettings, FeedbackSettings, RunIdentity, RunSettings
 
 
@@ -33,6 +34,7 @@ def test_every_chosen_section_and_choice_names_a_kind_of_the_host() -> None:
     [
         (EnvSettings, {"id": "A", "n_envs": 0}), (EnvSettings, {"id": "A", "termination": "never"}), (FeedbackSettings, {"segment": 0}),
         (RunIdentity, {"name": "../elsewhere"}), (RunIdentity, {"name": ""}), (RunIdentity, {"seed": -1}),
+        (RunIdentity, {"seed": 2**32}), (RunIdentity, {"device": "gpu"}), (RunIdentity, {"device": "cuda:x"}), (EnsembleOptions, {"hidden": [8, 0]}),
     ],
 )  # fmt: skip
 def test_values_without_meaning_are_refused(model: type[settings.Options], given: dict[str, object]) -> None:

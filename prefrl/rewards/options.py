@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from prefrl.options import Options
+
+Width = Annotated[int, Field(ge=1)]
 
 
 class EnsembleOptions(Options):
     """An ensemble of MLPs of (observation, action)."""
 
     members: int = Field(3, ge=1)
-    hidden: tuple[int, ...] = Field((256, 256, 256), description="width of each hidden layer")
+    hidden: tuple[Width, ...] = Field((256, 256, 256), description="width of each hidden layer")
     activation: Literal["leaky_relu", "relu", "tanh", "silu"] = "leaky_relu"
     output: Literal["tanh", "linear"] = Field("tanh", description="tanh bounds each step's reward before normalisation")
     center: bool = Field(False, description="subtract the mean over recent steps; matters where episodes can end early")
@@ -32,7 +34,7 @@ class PolicyOptions(Options):
 class PairwiseOptions(Options):
     """A preference model of two clips, which need not be explained by scores."""
 
-    hidden: tuple[int, ...] = Field((64, 64), min_length=1, description="width of each hidden layer")
+    hidden: tuple[Width, ...] = Field((64, 64), min_length=1, description="width of each hidden layer")
     planes: int = Field(4, ge=1, description="independent circles that preferences may go round")
 
 
