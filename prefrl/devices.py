@@ -1,4 +1,4 @@
-"""What a run's `device` setting names comes in; a torch device that this machine has goes out, or a sentence that it has none."""
+"""What `device` names comes in; a torch device that this machine has goes out, or a sentence that it has none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def existing(wanted: str) -> str:
     if wanted == "cpu" or (wanted == "cuda" and there) or wanted in there:
         return wanted
     if there:
-        raise EnvironmentMissing(f"run.device: this machine has no {wanted}. {choices(wanted, ['auto', 'cpu', *there])}")
+        raise EnvironmentMissing(
+            f"run.device: this machine has no {wanted}. {choices(wanted, ['auto', 'cpu', *there])}"
+        )
     build = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU build"
     raise EnvironmentMissing(
         f"run.device: {wanted} needs an NVIDIA GPU, and torch ({torch.__version__}, {build}) can use none here: set "

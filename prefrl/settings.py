@@ -110,7 +110,9 @@ class SourceSettings(Chosen):
     order: int = Field(0, description="lower is asked first; what it leaves undecided goes to the next")
     wait: Literal["all", "some", "none"] = Field("all", description="how a round waits for a source that answers later")
     hindsight: int = Field(
-        0, ge=0, description="steps by which each clip goes on, simulated under the policy that learns, before it is judged"
+        0,
+        ge=0,
+        description="steps by which each clip goes on, simulated under the policy that learns, before it is judged",
     )
 
 
@@ -210,7 +212,8 @@ class RunIdentity(Options):
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     seed: int = Field(0, ge=0, lt=2**32, description="as far as NumPy's global generator, which SB3 seeds, goes")
     device: str = Field(
-        "auto", description="auto, cpu, cuda or cuda:<number>; auto: the reward model on a GPU if there is one, the policy on the CPU"
+        "auto",
+        description="auto, cpu, cuda or cuda:<number>; auto: reward models on a GPU if there is one, policies on the CPU",
     )
 
     @field_validator("device")

@@ -90,7 +90,9 @@ def schedule(value: Any) -> Any:
     try:
         initial = float(value.removeprefix("lin_")) if isinstance(value, str) else float(value)
     except ValueError:
-        raise ValueError(f"'{shown(str(value))}' is neither a number nor a linear schedule such as 'lin_7.3e-4'") from None
+        raise ValueError(
+            f"'{shown(str(value))}' is neither a number nor a linear schedule such as 'lin_7.3e-4'"
+        ) from None
     if not 0 <= initial < math.inf:
         raise ValueError(f"{value!r} is not a finite number from 0 on, nor a linear schedule of one")
     return value if isinstance(value, str) and value.startswith("lin_") else initial
