@@ -113,7 +113,11 @@ def read(path: Path) -> Run:
             f"{path}: not a run folder (it holds no manifest.json). Give a folder that `prefrl train` wrote."
         )
     manifest = _json(path / "manifest.json")
-    gaps: list[str] = []
+    gaps = [
+        f"interrupted, and resumed at step {resumed['step']:,} at the beginning of new episodes: not the run it would have been"
+        for resumed in manifest.get("resumed", [])
+        if not resumed["exact"]
+    ]
     trained = bool(_config(path).get("sources")) or (path / "fits.jsonl").is_file()
 
     def optional(name: str, lacks: str, wanted: bool = True) -> Any:

@@ -97,3 +97,12 @@ def test_a_run_that_has_just_begun_can_be_read(tmp_path: Path) -> None:
     run = read(folder)
     assert (run.last, run.labels, run.status) == (None, 0, "running")
     assert "No evaluation yet" in " ".join(run.gaps)
+
+
+def test_only_a_resumption_that_changed_the_run_is_worth_a_note(write_run: WriteRun, tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["resumed"] = [{"step": 4096, "exact": True}, {"step": 12288, "exact": False}]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (note,) = [gap for gap in read(folder).gaps if "resumed" in gap]
+    assert note.startswith("interrupted, and resumed at step 12,288 at the beginning of new episodes")
