@@ -32,6 +32,7 @@ Without training:
 What the stages share:
 
     types           the records that travel between them
+    soundness       which answers fit which questions
     errors          every mistake of a user's, as one tree
     options         the base of all options models
     runs            the run folder
@@ -58,8 +59,11 @@ The host:
     verbs           the verbs that plugins add to it
     data_commands   its verbs about data sets
     loss_commands   its verbs about losses
+    plugin_commands  its verbs about plugins
+    scaffold        a name and a kind -> a new plugin's distribution
     doctor          what this machine has and lacks
     testing         for authors of plugins: the contract as checks
+    _pytest_plugin  fixtures for their tests
 
 Public names below are imported when they are first used.
 """

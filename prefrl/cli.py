@@ -11,7 +11,7 @@ import errno
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -20,15 +20,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prefrl.data_commands import app as data_app
-from prefrl.doors import PluginRecord, every
-from prefrl.errors import ConfigError, PluginError, PrefrlError, RunError, choices
+from prefrl.errors import ConfigError, PrefrlError, RunError
 from prefrl.loss_commands import app as losses_app
+from prefrl.plugin_commands import app as plugins_app
 from prefrl.verbs import Verbs
 
 if TYPE_CHECKING:
     from prefrl.config import Tree
     from prefrl.plugins import PluginHost
-    from prefrl.specs import Spec
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
@@ -40,7 +39,6 @@ def _group(**settings: Any) -> typer.Typer:
 
 
 app = _group(cls=Verbs, help="Teach robots by saying which clip is better.")
-plugins_app = _group(help="What is installed, what it offers, and what is broken.")
 config_app = _group(help="Resolve a configuration without running it.")
 app.add_typer(plugins_app, name="plugins")
 app.add_typer(config_app, name="config")
@@ -159,111 +157,6 @@ def doctor(plugins_dir: PluginsDir = None, as_json: Json = False) -> None:
         print("\n".join(map(str, findings)))
     if any(finding.status == "missing" for finding in findings):
         raise typer.Exit(3)
-
-
-# --- plugins ---------------------------------------------------------------------------------------------------------
-
-
-def _print_records(records: Iterable[PluginRecord], as_json: bool) -> None:
-    records = list(records)
-    if as_json:
-        print(json.dumps([asdict(record) for record in records], indent=1))
-        return
-    name, origin = (
-        max((len(text) for text in texts), default=0) for texts in ([r.name for r in records], map(str, records))
-    )
-    for record in records:
-        offers = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in record.offers.items())
-        detail = " | ".join(part for part in (offers, record.error) if part)
-        print(f"{record.name:{name}}  {record.status:9}  {record!s:{origin}}  {detail}".rstrip())
-
-
-def _probed(plugins_dir: Path | None, wanted: Sequence[str] = ()) -> list[tuple[PluginRecord, tuple[str, ...]]]:
-    from prefrl.probe import probe_all
-
-    found = every(plugins_dir)
-    names = {one.record.name for one in found}
-    for name in wanted:
-        if name not in names:
-            raise PluginError(f"no plugin named '{name}'. {choices(name, names)}")
-    return probe_all(one for one in found if not wanted or one.record.name in wanted)
-
-
-@plugins_app.command("list")
-def plugins_list(
-    load: Annotated[
-        bool, typer.Option("--load", help="Import each in a process of its own and say what it offers.")
-    ] = False,
-    plugins_dir: PluginsDir = None,
-    as_json: Json = False,
-) -> None:
-    """List plugins from metadata, importing none of them."""
-    if load:
-        _print_records((record for record, _ in _probed(plugins_dir)), as_json)
-        return
-    _print_records((found.record for found in every(plugins_dir)), as_json)
-
-
-@plugins_app.command("check")
-def plugins_check(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Plugins to check; all by default.")
-    ] = None,
-    plugins_dir: PluginsDir = None,
-    as_json: Json = False,
-) -> None:
-    """Import each plugin in a process of its own; exit code 2 if one is broken, in conflict or heavy to import."""
-    results = _probed(plugins_dir, names or ())
-    _print_records((record for record, _ in results), as_json)
-    for record, heavy in results:
-        if heavy:
-            print(
-                f"{record.name}: imports {', '.join(heavy)} at once; import them in the builder instead.",
-                file=sys.stderr,
-            )
-    if any(record.status != "active" or heavy for record, heavy in results):
-        raise typer.Exit(2)
-
-
-def _described(kind: str, spec: Spec) -> dict[str, Any]:
-    needs = "as its options say" if callable(spec.needs) else ", ".join(sorted(spec.needs))
-    options = spec.options.model_json_schema().get("properties", {})
-    return {"kind": kind, "name": spec.name, "summary": spec.summary, "needs": needs, "options": options}
-
-
-@plugins_app.command("show")
-def plugins_show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A plugin, or something a plugin offers.")],
-    plugins_dir: PluginsDir = None,
-    as_json: Json = False,
-) -> None:
-    """Everything a plugin offers, or everything of that name: needs and options with their defaults."""
-    from prefrl.plugins import KINDS, PluginHost
-
-    host = PluginHost.from_environment(plugins_dir)
-    offered = [(kind, spec) for kind in KINDS for spec in host.specs(kind).values()]
-    mine = next((record for record in host.records if record.name == name), None)
-    if mine is not None and mine.status == "broken":
-        raise PluginError(f"plugin {mine.name} ({mine}) failed to load: {mine.error}")
-    shown = [
-        _described(kind, spec)
-        for kind, spec in offered
-        if (spec.name in mine.offers.get(kind, ()) if mine is not None else spec.name == name)
-    ]
-    if not shown and mine is None:
-        known = {*(record.name for record in host.records), *(spec.name for _, spec in offered)}
-        raise PluginError(f"nothing is named '{name}'. {choices(name, known)}")
-    if as_json:
-        print(json.dumps(shown, indent=1))
-        return
-    for item in shown:
-        print(
-            f"{item['kind']}: {item['name']}: {item['summary']}"
-            + (f" Needs: {item['needs']}." if item["needs"] else "")
-        )
-        for key, option in item["options"].items():
-            default = f" = {json.dumps(option['default'])}" if "default" in option else " (required)"
-            print(f"    {key}{default}  {option.get('description', '')}".rstrip())
 
 
 # --- configuration ---------------------------------------------------------------------------------------------------

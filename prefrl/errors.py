@@ -21,6 +21,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+__all__ = [
+    "BadAnswer", "BrokenPlugin", "ConfigError", "CorruptStore", "DataError", "DuplicateName", "EnvironmentMissing",
+    "PluginError", "PrefrlError", "RunError", "StaleRewards", "choices", "sentence", "shown",
+]  # fmt: skip
+
 
 class PrefrlError(Exception):
     """A mistake or a shortage that one sentence explains."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+__all__ = [
+    "MAX_BITS", "NoOptions", "Options",
+]  # fmt: skip
+
 MAX_BITS = 256  # of a whole number in a configuration; Python refuses to print very long ones
 
 

@@ -287,7 +287,15 @@ def _check(spec: object, kind: str, hook: str) -> None:
         raise _Refused(f"{hook} offers the name {spec.name!r}; names are letters, digits and underscores")
     if spec.api not in SUPPORTED_API:
         supported = " or ".join(map(str, SUPPORTED_API))
-        raise _Refused(f"'{spec.name}' was written for plugin API {spec.api}; this prefrl supports {supported}")
+        other = "another version of the plugin" if spec.api < SUPPORTED_API[0] else "a newer prefrl"
+        raise _Refused(
+            f"'{spec.name}' was written for plugin API {spec.api}; this prefrl supports {supported}: install {other}"
+        )
+    if spec.api < SUPPORTED_API[-1]:  # one release of warning before it is refused
+        _log.warning(
+            "'%s' was written for plugin API %s, which the next prefrl may refuse; the current one is %s.",
+            spec.name, spec.api, SUPPORTED_API[-1],
+        )  # fmt: skip
     if not (isinstance(spec.options, type) and issubclass(spec.options, Options)):
         raise _Refused(f"the options of '{spec.name}' are not a subclass of prefrl.options.Options")
     if taken := sorted(_HOST_KEYS.get(kind, _CHOICE_KEYS) & set(spec.options.model_fields)):

@@ -1,4 +1,4 @@
-"""One plugin comes in; its record goes out, from an import in a process of its own with a time limit.
+"""One plugin comes in; its record, or what became of its promises, goes out of a process of its own with a time limit.
 
 What a plugin does at import (hang, exit, crash, import torch, print) stays in that process. The child writes its record as
 JSON to the standard output it was started with; whatever the plugin prints goes to standard error, which is discarded.
@@ -15,11 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from prefrl import doors
 from prefrl.doors import Found, PluginRecord
-from prefrl.plugins import PluginHost, conflicts
+from prefrl.errors import PluginError
+from prefrl.plugins import KINDS, PluginHost, conflicts
 
+PATIENCE = 300.0  # seconds for all promises of one plugin
 LIMIT = 30.0  # seconds for one import; a busy machine needs several for numpy and pydantic alone
 HEAVY = ("torch", "mujoco", "stable_baselines3", "transformers")  # what must wait until something is built
 
@@ -52,7 +55,28 @@ def probe(found: Found, limit: float = LIMIT) -> Probed:
     return replace(record, status=told["status"], error=told["error"], offers=offers), tuple(told["heavy"])
 
 
-def _child(door: str, target: str) -> None:
+def judge(found: Found, limit: float = PATIENCE) -> list[dict[str, str]]:
+    """What became of each promise of all that a plugin offers: kind, name, promise, says, status, seen, mend.
+
+    Raises `PluginError` if the process hangs or dies.
+    """
+    command = [sys.executable, "-m", "prefrl.probe", found.door, found.target, "promises"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=limit, env={**os.environ, "PREFRL_STRICT": ""})
+    except subprocess.TimeoutExpired as error:
+        raise PluginError(f"plugin {found.record.name}: its promises took longer than {limit:g} s to try.") from error
+    try:
+        verdicts: list[dict[str, str]] = json.loads(done.stdout)
+    except ValueError as error:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise PluginError(
+            f"plugin {found.record.name}: trying its promises ended the process (exit status {done.returncode}): "
+            f"{' '.join(last)}"
+        ) from error
+    return verdicts
+
+
+def _child(door: str, target: str, promises: str = "") -> None:
     answer = os.dup(1)
     os.dup2(2, 1)  # a plugin's own printing must not mix with the answer
     if door == "file":
@@ -62,11 +86,25 @@ def _child(door: str, target: str) -> None:
         found = doors.module(module)
         if attribute:
             found = replace(found, load=lambda: getattr(import_module(module), attribute))
-    record = PluginHost().admit(found)
-    told = {**asdict(record), "heavy": [name for name in HEAVY if name in sys.modules]}
+    host = PluginHost()
+    record = host.admit(found)
+    told: Any = {**asdict(record), "heavy": [name for name in HEAVY if name in sys.modules]}
+    if promises:
+        told = _verdicts(host)
     with os.fdopen(answer, "w") as stream:
         json.dump(told, stream)
 
 
+def _verdicts(host: PluginHost) -> list[dict[str, Any]]:
+    from prefrl.testing.promises import TESTED, check  # may bring torch, which an import alone must not
+
+    return [
+        {"kind": KINDS[kind][1], "name": name, **asdict(verdict)}
+        for kind in TESTED
+        for name, spec in host.specs(kind).items()
+        for verdict in check(kind, spec)
+    ]
+
+
 if __name__ == "__main__":
-    _child(*sys.argv[1:3])
+    _child(*sys.argv[1:])

@@ -16,6 +16,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "ANSWER_KINDS", "Answer", "Array", "Binary", "Candidate", "Channels", "Choice", "EnvInfo", "Episode",
+    "Evaluation", "Factor", "Grades", "Item", "Preference", "Query", "QuestionKind", "Rationale", "RewardFit",
+    "Segment", "Text", "Tiers", "Triplet", "array_bytes", "content_hash",
+]  # fmt: skip
+
 Array = NDArray[Any]
 Channels = Mapping[str, Array]
 

@@ -19,8 +19,8 @@ import typer.main
 from prefrl import config, hookspecs, settings, tree
 from prefrl.options import Options
 from prefrl.plugins import KINDS, Found, PluginHost, PluginRecord
-from prefrl.specs import AskContext
-from prefrl.types import Query, Segment
+from prefrl.specs import AskContext, BuildContext
+from prefrl.types import EnvInfo, Query, Segment
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -102,7 +102,8 @@ def test_documented_sources_prefer_the_calmer_clip(block: Block) -> None:
     (spec,) = host.specs("sources").values()
     wild, calm = (Segment.of(np.zeros((4, 2)), np.full((3, 1), size)) for size in (1.0, 0.1))
     query = Query.of("run", 0, [wild, calm])
-    (answer,) = spec.build(spec.options(), None).label([query], AskContext(0, 0, np.random.default_rng(0)))
+    context = BuildContext("run", spec.name, 0, EnvInfo("Toy-v0", (2,), (1,)))
+    (answer,) = spec.build(spec.options(), context).label([query], AskContext(0, 0, np.random.default_rng(0)))
     said = answer.answer
     assert answer.source == spec.name
     assert said.best == 1 if hasattr(said, "best") else said.ranks(2) == (1, 0)

@@ -262,3 +262,24 @@ def test_the_environment_chooses_what_is_loaded(tmp_path: Path, monkeypatch: pyt
         "@hookimpl\ndef prefrl_register_sources(): return [teacher('mine')]",
     )
     assert "mine" in PluginHost.from_environment(tmp_path, environ={}).specs("sources")
+
+
+@pytest.mark.parametrize(
+    ("api", "words"), [(9, "install a newer prefrl"), (0, "install another version of the plugin")]
+)
+def test_a_foreign_api_is_refused_with_what_to_install(api: int, words: str) -> None:
+    record = PluginHost().admit(found("lab", offering("teacher", api=api)))
+    assert record.status == "broken"
+    assert f"plugin API {api}; this prefrl supports 1: {words}" in record.error
+
+
+def test_an_old_api_is_warned_of_before_it_goes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(plugins, "SUPPORTED_API", range(1, 3))
+    host = PluginHost()
+    assert host.admit(found("old", offering("teacher", api=1))).status == "active"
+    assert "'teacher' was written for plugin API 1, which the next prefrl may refuse" in caplog.text
+    caplog.clear()
+    assert host.admit(found("new", offering("modern", api=2))).status == "active"
+    assert caplog.text == ""

@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from prefrl.errors import BadAnswer
 from prefrl.runs import RunFolder
+from prefrl.soundness import fault
 from prefrl.store import DataSet
 from prefrl.types import Preference, Query
 
@@ -37,21 +39,36 @@ class RunLog:
     def look(self, fit: int, step: int) -> list[Preference]:
         """Current answers, with what came in since the last look, late answers included, in the order of positions."""
         limit = self._ahead.get(self._looks)
+        fresh = set()
         for position, preference in self._data.preferences(after=self._position):
             if limit is not None and position > limit:
                 break
             self._position = position
-            self._take(preference)
+            fresh.add(self._take(preference))
             line = {"preference": preference.id, "revision": preference.revision, "fit": fit}
             self._folder.append(FILE, {**line, "step": step, "position": position})
         self._folder.append(FILE, {"look": self._looks, "fit": fit, "step": step, "position": self._position})
         self._looks += 1
         missing = {preference.query_id for preference in self.current.values()} - self.queries.keys()
         self.queries |= self._data.queries(sorted(missing)) if missing else {}
+        for key in fresh:
+            self._refuse_nonsense(self.current[key])
         return list(self.current.values())
 
-    def _take(self, preference: Preference) -> None:
-        self.current[preference.query_id, preference.source, preference.annotator] = preference
+    def _take(self, preference: Preference) -> tuple[str, str, str]:
+        key = preference.query_id, preference.source, preference.annotator
+        self.current[key] = preference
+        return key
+
+    def _refuse_nonsense(self, preference: Preference) -> None:
+        """Answers that others wrote into the data set passed no panel."""
+        query = self.queries[preference.query_id]
+        wrong = fault(preference, query.kind, len(query.items))
+        if wrong is not None:
+            raise BadAnswer(
+                f"Source '{preference.source}' gave query {query.id} ({query.kind} of {len(query.items)}) a bad answer in data "
+                f"set '{self._data.name}': {wrong}. A new revision corrects it."
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """Queries and answers are in the data set; here are their ids and the place in it."""

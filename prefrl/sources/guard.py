@@ -1,42 +1,19 @@
-"""Stands between the host and a source: full queries in, only what it declared out; its answers in, only sound ones out."""
+"""Between the host and a source: full queries in, copies of what it declared out; answers in, sound ones out."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from prefrl.errors import BadAnswer
+from prefrl.soundness import fault
 from prefrl.specs import Needs, Pool
-from prefrl.types import (
-    Answer,
-    Binary,
-    Candidate,
-    Choice,
-    Episode,
-    Grades,
-    Item,
-    Preference,
-    Query,
-    Segment,
-    Tiers,
-    Triplet,
-)
+from prefrl.types import Candidate, Channels, Episode, Item, Preference, Query, Segment
 
 Recorded = TypeVar("Recorded", Segment, Episode)
-
-# Which answers say something about which kind of question.
-ANSWERS: Mapping[str, tuple[type[Answer], ...]] = {
-    "pair": (Tiers, Choice, Grades),
-    "ranking": (Tiers, Choice, Grades),
-    "choice": (Choice, Tiers),
-    "grade": (Grades,),
-    "binary": (Binary,),
-    "similarity": (Triplet,),
-}
 
 
 def hide(query: Query, needs: Needs, privileged: frozenset[str]) -> Query:
@@ -50,11 +27,12 @@ def hide(query: Query, needs: Needs, privileged: frozenset[str]) -> Query:
 
 def _hidden(item: Item, needs: Needs, privileged: frozenset[str]) -> Item:
     if isinstance(item, Candidate) and item.clip is not None:
-        return replace(item, clip=_hidden_record(item.clip, needs, privileged))
-    return _hidden_record(item, needs, privileged) if isinstance(item, Segment) else item
+        return replace(item, clip=hidden(item.clip, needs, privileged))
+    return hidden(item, needs, privileged) if isinstance(item, Segment) else item
 
 
-def _hidden_record(record: Recorded, needs: Needs, privileged: frozenset[str]) -> Recorded:
+def hidden(record: Recorded, needs: Needs, privileged: frozenset[str]) -> Recorded:
+    """One clip or episode without what `needs` does not name."""
     visible = {
         name: values
         for name, values in record.factors.items()
@@ -63,14 +41,25 @@ def _hidden_record(record: Recorded, needs: Needs, privileged: frozenset[str]) -
     reward, policy = "true_reward" in needs, "policy" in needs
     return replace(
         record,
-        factors=visible,
-        true_reward=record.true_reward if reward else None,
-        cost=record.cost if reward else {},
-        extras=record.extras if "privileged_factors" in needs else {},
-        states=record.states if needs & {"states", "frames"} else None,
-        policy_action=record.policy_action if policy else None,
-        log_prob=record.log_prob if policy else None,
+        obs=_copy(record.obs),
+        action=_copy(record.action),
+        factors=_copies(visible),
+        true_reward=_copy(record.true_reward) if reward else None,
+        cost=_copies(record.cost) if reward else {},
+        extras=_copies(record.extras) if "privileged_factors" in needs else {},
+        states=_copy(record.states) if needs & {"states", "frames"} else None,
+        policy_action=_copy(record.policy_action) if policy else None,
+        log_prob=_copy(record.log_prob) if policy else None,
     )
+
+
+def _copy(array: Any) -> Any:
+    """A source that changes a clip must not change what is stored and learned from."""
+    return array.copy() if isinstance(array, np.ndarray) else array
+
+
+def _copies(channels: Channels) -> dict[str, Any]:
+    return {name: _copy(array) for name, array in channels.items()}
 
 
 class VisiblePool:
@@ -83,10 +72,10 @@ class VisiblePool:
         return self._pool.sample(n, length, rng, window)
 
     def segment(self, index: Any) -> Segment:
-        return _hidden_record(self._pool.segment(index), self._needs, self._privileged)
+        return hidden(self._pool.segment(index), self._needs, self._privileged)
 
     def recent(self, n: int) -> Sequence[Episode]:
-        return [_hidden_record(episode, self._needs, self._privileged) for episode in self._pool.recent(n)]
+        return [hidden(episode, self._needs, self._privileged) for episode in self._pool.recent(n)]
 
 
 def checked(answers: Iterable[Preference], queries: Sequence[Query], name: str) -> Iterator[Preference]:
@@ -101,59 +90,12 @@ def checked(answers: Iterable[Preference], queries: Sequence[Query], name: str) 
         query = asked.get(answer.query_id)
         if query is None:
             raise BadAnswer(f"Source '{name}' answered query {answer.query_id}, which it was not asked.")
-        fault = "it was answered before" if query.id in seen else _fault(answer, query)
-        if fault is not None:
+        wrong = "it was answered before" if query.id in seen else fault(answer, query.kind, len(query.items))
+        if answer.source != name:
+            wrong = f"it is signed '{answer.source}', sign it with the name the source was given (BuildContext.name)"
+        if wrong is not None:
             raise BadAnswer(
-                f"Source '{name}' gave query {query.id} ({query.kind} of {len(query.items)}) a bad answer: {fault}."
+                f"Source '{name}' gave query {query.id} ({query.kind} of {len(query.items)}) a bad answer: {wrong}."
             )
         seen.add(query.id)
         yield answer
-
-
-def _fault(preference: Preference, query: Query) -> str | None:
-    """What is wrong with an answer, None if nothing is."""
-    answer, k = preference.answer, len(query.items)
-    if (answer is None) != (preference.outcome == "skip"):
-        return f"outcome '{preference.outcome}' with answer {answer}, a skip has None and an answer has one"
-    for field in ("strength", "seconds"):
-        value = getattr(preference, field)
-        if value is not None and not math.isfinite(value):
-            return f"{field} is {value}, a finite number is allowed"
-    if preference.shown_order is not None and sorted(preference.shown_order) != list(range(k)):
-        return f"shown_order {preference.shown_order} is no order of {k} items"
-    window = preference.rationale.window
-    if window is not None and not 0 <= window[0] < window[1]:
-        return f"the rationale's window {window} is empty"
-    if answer is None:
-        return None
-    allowed = ANSWERS[query.kind]
-    if not isinstance(answer, allowed):
-        return f"it is {type(answer).__name__}, allowed: {', '.join(kind.__name__ for kind in allowed)}"
-    return _content_fault(answer, query.kind, k)
-
-
-def _content_fault(answer: Answer, kind: str, k: int) -> str | None:
-    match answer:
-        case Tiers(tiers):
-            ranked = [item for tier in tiers for item in tier]
-            if not all(tiers) or len(set(ranked)) != len(ranked) or not set(ranked) <= set(range(k)):
-                return f"tiers {tiers} do not name items 0 to {k - 1} at most once each"
-            least = k if kind == "pair" else min(k, 2) if kind == "ranking" else 1
-            return (
-                f"tiers {tiers} rank {len(ranked)} items, at least {least} are needed" if len(ranked) < least else None
-            )
-        case Grades(values):
-            return _numbers_fault(values, k, -math.inf, math.inf)
-        case Binary(values):
-            return _numbers_fault(values, k, 0.0, 1.0)
-        case Choice(best):
-            return None if best in range(k) else f"choice {best} is none of items 0 to {k - 1}"
-        case Triplet(closer):
-            return None if closer in (1, 2) and k == 3 else f"closer is {closer} of {k} items, allowed are 1 and 2 of 3"
-
-
-def _numbers_fault(values: Sequence[float], k: int, low: float, high: float) -> str | None:
-    if len(values) != k:
-        return f"{len(values)} values for {k} items"
-    bad = [value for value in values if not (math.isfinite(value) and low <= value <= high)]
-    return f"{bad[0]} is no finite number from {low} to {high}" if bad else None

@@ -90,7 +90,8 @@ class Panel:
 
     def _awaited(self, seat: Seat, queries: Sequence[Query]) -> Iterator[Preference]:
         """Answers that come through the store while the round waits: for all of them, for some, or not at all."""
-        open_ids = {query.id for query in queries}
+        asked = {query.id: query for query in queries}
+        open_ids = set(asked)
         cursor, got = 0, 0
         while open_ids and seat.settings.wait != "none" and not (seat.settings.wait == "some" and got):
             for position, answer in self._data.preferences(after=cursor):
@@ -98,7 +99,7 @@ class Panel:
                 if answer.query_id in open_ids and answer.source == seat.name:
                     open_ids.discard(answer.query_id)
                     got += 1
-                    yield answer
+                    yield from checked([answer], [asked[answer.query_id]], seat.name)
             if open_ids:
                 time.sleep(POLL_SECONDS)
 

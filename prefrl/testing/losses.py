@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 
 from prefrl.losses import Kind, Labels, PrefLoss, Scores
+from prefrl.options import NoOptions, Options
+from prefrl.specs import LossSpec
+from prefrl.testing.promises import chosen
 
 B, K, T = 5, 4, 3  # queries, items and steps of an example
 PER_ITEM = {"ref_logp", "prev_logp", "length", "nll", "others", "embed", "embed_view", "pref_logit"}
@@ -294,6 +297,21 @@ PROMISES: tuple[Promise, ...] = (
     differentiates_right,
     adds_up_over_batches,
 )
+
+
+def attempts(spec: Any, options: Mapping[str, Any] | None) -> list[tuple[str, Promise, Callable[[], None]]]:
+    """(name, promise, attempt) of every promise on every declared kind, with these options or the defaults."""
+
+    def attempt(promise: Promise, kind: str) -> Callable[[], None]:
+        return lambda: promise(_with(spec, chosen(spec, options)), Kind(kind))
+
+    return [(f"{one.__name__} ({kind})", one, attempt(one, kind)) for kind in sorted(spec.kinds) for one in PROMISES]
+
+
+def _with(spec: LossSpec, options: Options) -> LossSpec:
+    """The same loss, built with `options` by default; vectors are of the defaults and stay with them."""
+    vectors = spec.vectors if options == spec.options.model_construct() else ()
+    return replace(spec, options=NoOptions, build=lambda _: spec.build(options), vectors=vectors)
 
 
 def check_loss(spec: Any) -> dict[str, str]:

@@ -101,7 +101,7 @@ def test_the_clip_of_a_candidate_is_stripped_too() -> None:
 
 
 def give(asked: Query, answer: Answer | None, **rest: object) -> list[Preference]:
-    return list(checked([Preference.of(asked, answer, source="s", **rest)], [asked], "careful"))
+    return list(checked([Preference.of(asked, answer, source="careful", **rest)], [asked], "careful"))
 
 
 @pytest.mark.parametrize(
@@ -169,17 +169,17 @@ def test_nonsense_beside_the_answer_is_refused(rest: dict[str, object], words: s
 
 def test_skips_and_answers_are_not_confused() -> None:
     asked = query()
-    skipped = replace(Preference.of(asked, None, source="s"), outcome="answered")
+    skipped = replace(Preference.of(asked, None, source="careful"), outcome="answered")
     with pytest.raises(BadAnswer, match="a skip has None"):
         list(checked([skipped], [asked], "careful"))
 
 
 def test_unknown_doubled_and_foreign_answers_are_refused_where_they_come() -> None:
     asked, other = query(), query(3)
-    good = Preference.of(asked, Choice(0), source="s")
+    good = Preference.of(asked, Choice(0), source="careful")
     for bad, words in (
         (good, "answered before"),
-        (Preference.of(other, Choice(0), source="s"), "not asked"),
+        (Preference.of(other, Choice(0), source="careful"), "not asked"),
         ("first", "a str"),
     ):
         stream = checked([good, bad], [asked], "careful")  # type: ignore[list-item]
