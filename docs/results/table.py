@@ -30,13 +30,14 @@ def main(folder: Path) -> None:
     arms = {arm.name: final_returns(arm) for arm in sorted(folder.iterdir()) if arm.is_dir()}
     randoms = [np.mean(json.loads(path.read_text())["true_return"]) for path in folder.glob("*/*/random.json")]
     random, truth = float(np.mean(randoms)), float(np.mean(list(arms[TRUTH].values())))
-    print(f"random actions {random:.0f}, ground truth {truth:.0f} (means over the seeds)\n")
+    digits = 0 if abs(truth - random) >= 100 else 1
+    print(f"random actions {random:.{digits}f}, ground truth {truth:.{digits}f} (means over the seeds)\n")
     print("| arm | return of each seed | normalised, each seed | mean | IQM | 95 % interval of the IQM |")
     print("|---|---|---|---|---|---|")
     for name, returns in arms.items():
         values = [normalised_return(value, random, truth) for value in returns.values()]
         low, high = bootstrap_interval([values], statistic=iqm)
-        each = ", ".join(f"{value:.0f}" for value in returns.values())
+        each = ", ".join(f"{value:.{digits}f}" for value in returns.values())
         shown = ", ".join(f"{value:.2f}" for value in values)
         print(f"| {name} | {each} | {shown} | {np.mean(values):.2f} | {iqm(values):.2f} | {low:.2f} to {high:.2f} |")
 

@@ -11,13 +11,13 @@ from prefrl.testing.resuming import Place, differences, killed
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 RUNS = {
-    "ppo": ["cheetah_200_pairs.yaml", "algo.n_timesteps=24576", "evaluate={every: 8000, episodes: 2, final_episodes: 2}", "checkpoint.every=3000"],
-    "sac": ["bench/speed_sac.yaml", "algo.n_timesteps=6000", "algo.buffer_size=3000", "algo.policy_kwargs={net_arch: [64, 64]}",
-            "algo.gradient_steps=1", "algo.train_freq=4", "pretrain.steps=1000", "evaluate={every: 2000, episodes: 2, final_episodes: 2}", "checkpoint.every=700"],
+    "ppo": ["cheetah_200_pairs.yaml", "algo.n_timesteps=12288", "algo.n_epochs=5", "reward.fit.updates=20", "evaluate={every: 5000, episodes: 1, final_episodes: 1}", "checkpoint.every=1500"],
+    "sac": ["bench/speed_sac.yaml", "algo.n_timesteps=3000", "algo.buffer_size=1500", "algo.policy_kwargs={net_arch: [64, 64]}",
+            "algo.gradient_steps=1", "algo.train_freq=4", "pretrain.steps=1000", "evaluate={every: 1200, episodes: 1, final_episodes: 1}", "checkpoint.every=700"],
 }  # fmt: skip
-STEPS = {"ppo": 24_576 // 8, "sac": 6_000}  # of all environments at once
+STEPS = {"ppo": 12_288 // 8, "sac": 3_000}  # of all environments at once
 INSIDE: dict[str, dict[int, tuple[Place, int]]] = {  # which of the ten moments are inside what
-    "ppo": {3: ("checkpoint", 6), 6: ("fit", 17), 8: ("relabel", 30)},
+    "ppo": {3: ("checkpoint", 6), 6: ("fit", 17), 8: ("relabel", 15)},
     "sac": {2: ("checkpoint", 4), 5: ("relabel", 5)},
 }
 MOMENTS = [
