@@ -118,7 +118,8 @@ def log_state(logger: Logger) -> dict[str, Any]:
     """What waits to be written, and what the files hold so far."""
     files = {type(form).__name__: form for form in logger.output_formats}
     for form in files.values():
-        form.file.flush()  # type: ignore[attr-defined]  # ours are the two that write files
+        if not form.file.closed:  # type: ignore[attr-defined]  # ours are the two that write files
+            form.file.flush()  # type: ignore[attr-defined]
     return {
         "values": dict(logger.name_to_value),
         "counts": dict(logger.name_to_count),

@@ -104,7 +104,7 @@ class RandomPolicy:
     """Acts at random, the same for the same observations."""
 
     def act(self, obs: Array, deterministic: bool = True) -> Array:
-        return np.tanh(obs.sum(axis=-1, keepdims=True)).astype(np.float32)
+        return np.asarray(np.tanh(obs.sum(axis=-1, keepdims=True)), np.float32)
 
     def log_prob(self, obs: Array, action: Array) -> Array:
         return np.full(len(obs), -1.0)

@@ -45,7 +45,7 @@ def _stream(
 
 
 def _questions(spec: SourceSpec) -> list[Query]:
-    return [query for kind in sorted(spec.answers) for query in questions(kind)]  # type: ignore[arg-type]  # kinds of question
+    return [query for kind in sorted(spec.answers) for query in questions(kind)]  # kinds of question
 
 
 def _said(answers: Sequence[Preference]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def answers_something(spec: SourceSpec, options: Given) -> None:
     Mend: yield `Preference.of(query, answer, source=context.name)`, and declare in `answers` only kinds it can answer.
     """
     for kind in sorted(spec.answers):
-        assert _answers(spec, options, questions(kind)), f"no answer to six questions of kind '{kind}'"  # type: ignore[arg-type]
+        assert _answers(spec, options, questions(kind)), f"no answer to six questions of kind '{kind}'"
 
 
 def declares_what_it_reads(spec: SourceSpec, options: Given) -> None:
@@ -133,7 +133,7 @@ def answers_one_by_one_as_in_a_batch(spec: SourceSpec, options: Given) -> None:
     Mend: draw from `context.rng("...", query.id)`, a stream per question, not from one that the batch shares.
     """
     for kind in sorted(spec.answers):
-        asked = questions(kind)[:3]  # type: ignore[arg-type]
+        asked = questions(kind)[:3]
         together = _said(_answers(spec, options, asked))
         alone = {k: v for query in reversed(asked) for k, v in _said(_answers(spec, options, [query])).items()}
         assert together == alone, f"{kind}: asked one by one it answers {alone}, together {together}"
@@ -173,7 +173,7 @@ def _shared(shown: Query, original: Query) -> Query:
     items = []
     for item, own in zip(shown.items, original.items, strict=True):
         arrays = {name: getattr(own, name) for name in CHANGED if getattr(item, name) is not None}
-        items.append(replace(item, **arrays))  # type: ignore[arg-type]  # the examples are segments
+        items.append(replace(item, **arrays))  # the examples are segments
     return replace(shown, items=tuple(items))
 
 
@@ -186,9 +186,9 @@ def leaves_nothing_behind(spec: SourceSpec, options: Given) -> None:
 
     Mend: join threads and close files in a `finally` around the answers, or use `with`.
     """
-    _answers(spec, options, questions(min(spec.answers))[:2])  # type: ignore[arg-type]  # what is imported and cached once stays
+    _answers(spec, options, questions(min(spec.answers))[:2])  # what is imported and cached once stays
     threads, files = set(threading.enumerate()), _open_files()
-    _answers(spec, options, questions(min(spec.answers))[:2])  # type: ignore[arg-type]
+    _answers(spec, options, questions(min(spec.answers))[:2])
     left = [thread.name for thread in threading.enumerate() if thread not in threads and thread.is_alive()]
     assert not left, f"threads still run: {', '.join(left)}"
     assert _open_files() <= files, f"{_open_files() - files} more files are open than before"

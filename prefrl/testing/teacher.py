@@ -19,7 +19,7 @@ class ByTrueReturn:
 
     def label(self, queries: Sequence[Query], context: AskContext) -> Iterator[Preference]:
         for query in queries:
-            returns = np.array([np.sum(item.true_reward) for item in query.items])  # type: ignore[union-attr]  # clips
+            returns = np.array([np.sum(item.true_reward) for item in query.items])  # type: ignore[union-attr, arg-type]  # clips
             ranks = np.searchsorted(np.unique(-returns), -returns)
             yield Preference.of(query, Tiers.of_ranks(ranks.tolist()), source=self._name)
 

@@ -33,9 +33,8 @@ class Blind(gym.Wrapper[Any, Any, Any, Any]):
 
 def state(run: Any) -> dict[str, Any]:
     learner = run.learner()
-    return dict(
-        leaves("", [learner.state_dict(), run.reward.state_dict(), learner.replay.rewards, learner.replay.dones])
-    )
+    learned = {name: part for name, part in learner.state_dict().items() if name != "log"}  # which shows true returns
+    return dict(leaves("", [learned, run.reward.state_dict(), learner.replay.rewards, learner.replay.dones]))
 
 
 def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
