@@ -147,9 +147,8 @@ class SB3Policy:
         if isinstance(space, spaces.Dict):
             rows: list[Any] = [spaces.unflatten(space, row) for row in obs]
             return {key: np.stack([row[key] for row in rows]) for key in space.spaces}
-        return np.reshape(
-            obs, (len(obs), *(space.shape or ()))
-        )  # a Discrete observation is recorded as an array of one
+        shape = len(obs), *(space.shape or ())  # a Discrete observation is recorded as an array of one
+        return np.reshape(obs, shape)
 
 
 def _deterministic(policy: Any) -> bool:
