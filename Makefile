@@ -10,11 +10,12 @@ DURATION ?= 40m#      of the memory run in `make soak`: 90s, 40m, 8h
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DISTRIBUTIONS := envs $(wildcard plugins/*)
-EDITABLE := -e '.[test,check]' $(foreach folder,$(DISTRIBUTIONS),-e ./$(folder))
+EDITABLE := -e '.[test,check]' $(foreach folder,$(DISTRIBUTIONS),-e './$(folder)[test]')
 DEBIAN := libegl1 libgl1-mesa-dri libosmesa6#   MuJoCo draws without a window through these
+DEBIAN_TESTS := chromium postgresql bubblewrap libseccomp2#   only tests use these: a browser, a database server, a sandbox
 STAMP := $(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: help setup demo test check docs bench-speed soak clean
+.PHONY: help setup demo test check docs bench-speed soak soak-human clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -37,17 +38,24 @@ setup: .venv/.debian .venv/.installed ## create .venv with everything in it, tor
 	@$(PIP) install --constraint constraints.txt $(EDITABLE)
 	@touch $@
 
-.venv/.debian: .venv/.created
+define install_debian
 	@missing=""; \
 	if command -v dpkg-query >/dev/null; then \
-	  for package in $(DEBIAN); do dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing+=" $$package"; done; \
+	  for package in $(1); do dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing+=" $$package"; done; \
 	fi; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ]; then \
 	  echo "installing Debian packages:$$missing"; \
 	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing; } >/dev/null || \
 	    { echo "could not install:$$missing" >&2; [ -z "$${CI:-}" ]; }; \
-	elif [ -n "$$missing" ]; then echo "not installed, and not root:$$missing (prefrl doctor says whether clips can be drawn)"; fi
+	elif [ -n "$$missing" ]; then echo "not installed, and not root:$$missing ($(2))"; fi
 	@touch $@
+endef
+
+.venv/.debian: .venv/.created
+	$(call install_debian,$(DEBIAN),prefrl doctor says whether clips can be drawn)
+
+.venv/.debian-tests: .venv/.created Makefile
+	$(call install_debian,$(DEBIAN_TESTS),the tests that need them are listed at their end)
 
 demo: setup ## learn HalfCheetah from 50 rankings of four clips, beside the ground-truth arm; prints the table and the report
 	@export OMP_NUM_THREADS=1; mkdir -p runs; \
@@ -58,10 +66,10 @@ demo: setup ## learn HalfCheetah from 50 rankings of four clips, beside the grou
 	wait $$truth || { tail -n 20 runs/demo-ground-truth-$(STAMP).log >&2; exit 1; }; \
 	$(BIN)/prefrl report runs/demo-$(STAMP) --with runs/demo-ground-truth-$(STAMP)
 
-test: setup ## all tests, on two workers, with a time report
+test: setup .venv/.debian-tests ## all tests, on two workers, with a time report
 	@$(BIN)/python -m pytest -n $(WORKERS) --durations=10
 
-check: setup docs ## ruff, mypy --strict, import rules, documentation
+check: setup .venv/.debian-tests docs ## ruff, mypy --strict, import rules, documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -73,10 +81,13 @@ docs: setup ## build the documentation; a warning is an error
 bench-speed: setup ## time a preference run against plain Stable-Baselines3, interleaved
 	@$(BIN)/python tests/soak/speed.py
 
-soak: setup ## what needs hours: the long forms of tests; then trains over and over for DURATION, watching memory
+soak: setup .venv/.debian-tests ## what needs hours: the long forms of tests; then trains over and over for DURATION, watching memory
 	@$(BIN)/python -m pytest tests/soak --timeout=0
 	@$(BIN)/python tests/soak/fuzz_configs.py
 	@$(BIN)/python tests/soak/memory.py --duration $(DURATION)
+
+soak-human: setup .venv/.debian-tests ## the long forms of what prefrl-human promises: browser, kill -9, many annotators, agreement, a robot taught by clicks
+	@$(BIN)/python -m pytest plugins/prefrl-human/tests/soak --timeout=0
 
 clean: ## remove .venv and everything built
 	@rm -rf .venv docs/_build .*_cache build dist
