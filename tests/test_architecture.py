@@ -157,6 +157,13 @@ def test_import_rules_know_every_distribution() -> None:
     assert "prefrl.**.options" in heavy_rule["source_modules"]
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins").glob("*/prefrl_*/**/*.py")), ids=short)
+def test_our_plugins_say_which_api_they_were_written_for(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.endswith("Spec"):
+            assert "api" in {keyword.arg for keyword in node.keywords}, f"{short(path)}:{node.lineno}: add api=1"
+
+
 # --- hooks -----------------------------------------------------------------------------------------------------------
 
 HOOKS = {name: function for name, function in vars(hookspecs).items() if name.startswith("prefrl_")}

@@ -20,6 +20,8 @@ from prefrl import config, hookspecs, settings, tree
 from prefrl.options import Options
 from prefrl.plugins import KINDS, Found, PluginHost, PluginRecord
 from prefrl.specs import AskContext, BuildContext
+from prefrl.testing import runs
+from prefrl.testing.runs import TINY
 from prefrl.types import EnvInfo, Query, Segment
 
 ROOT = Path(__file__).parents[1]
@@ -102,11 +104,26 @@ def test_documented_sources_prefer_the_calmer_clip(block: Block) -> None:
     (spec,) = host.specs("sources").values()
     wild, calm = (Segment.of(np.zeros((4, 2)), np.full((3, 1), size)) for size in (1.0, 0.1))
     query = Query.of("run", 0, [wild, calm])
-    context = BuildContext("run", spec.name, 0, EnvInfo("Toy-v0", (2,), (1,)))
+    context = BuildContext("run", "asked_as", 0, EnvInfo("Toy-v0", (2,), (1,)))
     (answer,) = spec.build(spec.options(), context).label([query], AskContext(0, 0, np.random.default_rng(0)))
     said = answer.answer
-    assert answer.source == spec.name
+    assert answer.source == "asked_as"  # the key in the YAML, whatever it is
     assert said.best == 1 if hasattr(said, "best") else said.ranks(2) == (1, 0)
+
+
+def test_the_readmes_plugin_teaches_the_readmes_run_under_any_key(tmp_path: Path) -> None:
+    (yaml,), (python,) = ([b for b in _blocks(kind) if b.page.name == "README.md"] for kind in ("yaml", "python"))
+    shown = config.plain(config.resolve(tree.parse(yaml.text, str(yaml)), PluginHost.from_environment(environ={})))
+    module = types.ModuleType("calm")
+    exec(compile(python.text, str(python), "exec"), vars(module))
+    plugin = Found(PluginRecord("calm", "README.md"), lambda: module)
+    changes = {
+        "sources": {"careful": {"use": "calm"}}, "feedback": {**shown["feedback"], "total": 4, "rounds": 1, "segment": 5},
+        "reward": {**TINY["reward"], "loss": shown["reward"]["loss"]},
+    }  # fmt: skip
+    run = runs.run(tmp_path, plugins=[plugin], changes=changes)
+    assert {answer.source for answer in run._log.current.values()} == {"careful"}
+    assert run.reward.version == 1
 
 
 def test_every_block_says_what_it_is() -> None:

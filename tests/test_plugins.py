@@ -283,3 +283,16 @@ def test_an_old_api_is_warned_of_before_it_goes(
     caplog.clear()
     assert host.admit(found("new", offering("modern", api=2))).status == "active"
     assert caplog.text == ""
+
+
+def test_a_plugin_that_does_not_say_was_written_for_the_first_api(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(plugins, "SUPPORTED_API", range(1, 3))
+    assert PluginHost().admit(found("old", offering("teacher"))).status == "active"
+    assert "'teacher' was written for plugin API 1" in caplog.text
+    monkeypatch.setattr(plugins, "SUPPORTED_API", range(2, 4))
+    record = PluginHost().admit(found("old", offering("teacher")))
+    assert record.error == (
+        "'teacher' was written for plugin API 1; this prefrl supports 2 or 3: install another version of the plugin"
+    )

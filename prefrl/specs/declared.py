@@ -46,7 +46,7 @@ class Spec:
     build: Callable[..., Any]
     options: type[Options] = NoOptions
     needs: Needs | Callable[[Any], Needs] = frozenset()  # a function of the options where they decide
-    api: int = API_VERSION
+    api: int = 1  # of the plugin API it was written for; one that does not say so is taken for the first
 
     def needs_of(self, options: Options) -> Needs:
         """What it needs under these options."""

@@ -28,6 +28,7 @@ def prefrl_register_sources() -> Iterable[SourceSpec]:
         options=HeronOptions,
         needs=_needs_of_source,
         answers=frozenset({"pair", "ranking", "choice"}),
+        api=1,
     )
 
 
@@ -41,4 +42,5 @@ def prefrl_register_reward_models() -> Iterable[RewardModelSpec]:
         options=SumOptions,
         needs=_needs_of_sum,
         trained=False,
+        api=1,
     )

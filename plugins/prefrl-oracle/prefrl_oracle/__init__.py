@@ -30,6 +30,7 @@ def prefrl_register_sources() -> Iterable[SourceSpec]:
         options=OracleOptions,
         needs=_needs,
         answers=frozenset({"pair", "ranking", "choice"}),
+        api=1,
     )
     yield SourceSpec(
         name="regret",
@@ -38,6 +39,7 @@ def prefrl_register_sources() -> Iterable[SourceSpec]:
         options=RegretOptions,
         needs=frozenset({"critic"}),
         answers=frozenset({"pair", "ranking", "choice"}),
+        api=1,
     )
     yield SourceSpec(
         name="attacker",
@@ -45,6 +47,7 @@ def prefrl_register_sources() -> Iterable[SourceSpec]:
         build=lazy("prefrl_oracle.attacker:Attacker"),
         options=AttackerOptions,
         needs=_needs_of_attacker,
+        api=1,
     )
     yield SourceSpec(
         name="users",
@@ -52,6 +55,7 @@ def prefrl_register_sources() -> Iterable[SourceSpec]:
         build=lazy("prefrl_oracle.users:Users"),
         options=UsersOptions,
         needs=_needs_of_users,
+        api=1,
     )
     yield SourceSpec(
         name="thumbs",
@@ -60,4 +64,5 @@ def prefrl_register_sources() -> Iterable[SourceSpec]:
         options=ThumbsOptions,
         needs=frozenset({"true_reward", "pool"}),
         answers=frozenset({"binary"}),
+        api=1,
     )
