@@ -207,13 +207,16 @@ DEVICES = ("auto", "cpu", "cuda", "cuda:0")  # and higher numbers
 
 
 class RunIdentity(Options):
-    """Name, seed and device; whether the machine has it, `prefrl.devices` says."""
+    """Name, seed, device and threads; whether the machine has the device, `prefrl.devices` says."""
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     seed: int = Field(0, ge=0, lt=2**32, description="as far as NumPy's global generator, which SB3 seeds, goes")
     device: str = Field(
         "auto",
         description="auto, cpu, cuda or cuda:<number>; auto: reward models on a GPU if there is one, policies on the CPU",
+    )
+    threads: int = Field(
+        1, ge=1, le=256, description="CPU threads of the reward model (fits, queries, relabelling); policies use one"
     )
 
     @field_validator("device")

@@ -1,4 +1,4 @@
-"""Phases of a run in, seconds per phase out."""
+"""Phases of a run in, seconds per phase out; each phase has the torch threads that suit it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import torch
+
+WIDE = frozenset({"ask", "fit", "relabel"})  # phases whose batches are large enough to be shared between threads
 
 class Clock:
-    """Wall-clock by phase; time spent in a phase inside another is not counted twice."""
+    """Wall-clock by phase; time spent in a phase inside another is not counted twice.
 
-    def __init__(self) -> None:
+    The phases of `WIDE` run on `threads` torch threads, all else on one: in a policy's small networks more threads only
+    wait for one another.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._started = time.perf_counter()
         self._inner: list[float] = []  # seconds of the phases nested in each open one
@@ -21,9 +29,12 @@ class Clock:
         """Count what happens inside as `name`."""
         begun = time.perf_counter()
         self._inner.append(0.0)
+        before = torch.get_num_threads()
+        torch.set_num_threads(self._threads if name in WIDE else 1)
         try:
             yield
         finally:
+            torch.set_num_threads(before)
             spent = time.perf_counter() - begun
             self.seconds[name] += spent - self._inner.pop()
             if self._inner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from prefrl import timing
 from prefrl.timing import Clock
@@ -44,3 +45,16 @@ def test_a_failure_ends_its_phases(tick: list[float]) -> None:
     with clock.phase("ask"):
         tick[0] += 2
     assert clock.report() == {"total": 3.0, "ask": 2.0, "fit": 1.0, "learn": 0.0}
+
+
+def test_only_phases_of_large_batches_have_more_threads() -> None:
+    clock = Clock(threads=2)
+    before, seen = torch.get_num_threads(), []
+    with clock.phase("collect"):
+        with clock.phase("fit"):
+            seen.append(torch.get_num_threads())
+            with clock.phase("learn"):
+                seen.append(torch.get_num_threads())
+        seen.append(torch.get_num_threads())
+    assert seen == [2, 1, 1]
+    assert torch.get_num_threads() == before

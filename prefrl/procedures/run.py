@@ -54,11 +54,11 @@ class Run:
     def __init__(
         self, settings: RunSettings, host: PluginHost, folder: Path | None, command: str, *, resume: bool = False
     ) -> None:
-        torch.set_num_threads(1)  # small networks: more threads only wait for one another
+        torch.set_num_threads(1)  # `Clock` raises it where that pays
         devices.existing(settings.run.device)  # before anything is written
         self.settings, self._host = settings, host
         self.env: EnvInfo = information(settings.env)
-        self.clock = Clock()
+        self.clock = Clock(settings.run.threads)
         wanted = folder or Path("runs") / settings.run.name
         self._store = open_store(settings.store.url, wanted.parent)
         if resume:

@@ -99,7 +99,7 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 class Record(dict[str, Any]):
-    """What is known of a step; nobody changes it, so that SB3, which deep-copies infos at each step, need not copy it."""
+    """What is known of one step, made anew for each, so that SB3, which deep-copies infos at each step, need not copy it."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Record:
         return self
@@ -184,6 +184,8 @@ def _is_scalar(value: Any) -> bool:
 def factors_of(info: Mapping[str, Any], names: Mapping[str, Factor]) -> dict[str, float]:
     """The factors a step's info holds, under `names`; NaN where it holds none."""
     values = info.get("factors", info)
+    if isinstance(values, Record):  # by `Named`: these names, as floats
+        return values
     return {name: float(values.get(name, np.nan)) for name in names}
 
 

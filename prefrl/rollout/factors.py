@@ -69,7 +69,7 @@ def _upright(_: Mapping[str, Any], task: Any) -> float:
 
 
 def _energy(_: Mapping[str, Any], task: Any) -> float:
-    return float(abs(task.data.actuator_force * task.data.actuator_velocity).sum() * task.dt)
+    return float(abs(task.data.actuator_force) @ abs(task.data.actuator_velocity)) * float(task.dt)
 
 
 _ENERGY = {"energy": Quantity("J", "work of all motors in this step, by its last moment, never recovered", _energy)}

@@ -18,7 +18,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from prefrl.rollout.environments import STATE_SPEC, Record, factors_of, flat, mujoco_of
+from prefrl.rollout.environments import STATE_SPEC, Record, factors_of, flat, flat_shape, mujoco_of
 from prefrl.rollout.snapshots import restore, snapshot
 from prefrl.rollout.termination import ABSORBED, Endings, endings
 from prefrl.types import Array, EnvInfo, Episode
@@ -35,6 +35,7 @@ class RecordedEnv(gym.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self._info = info
         self._mujoco = mujoco_of(env)
+        self._state_size = mujoco.mj_stateSize(self._mujoco[0], STATE_SPEC) if self._mujoco else 0
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         obs, info = self.env.reset(**kwargs)
@@ -53,22 +54,25 @@ class RecordedEnv(gym.Wrapper[Any, Any, Any, Any]):
             terminated=terminated,
             extras={ABSORBED: info[ABSORBED]} if ABSORBED in info else {},
         )
-        return obs, reward, terminated, truncated, {**info, KEY: record}
+        return obs, reward, terminated, truncated, Record({**info, KEY: record})
 
     def _state(self) -> Array | None:
         if self._mujoco is None:
             return None
         model, data = self._mujoco
-        state = np.empty(mujoco.mj_stateSize(model, STATE_SPEC))
+        state = np.empty(self._state_size)
         mujoco.mj_getState(model, data, state, STATE_SPEC)
         return state
 
 
-TRACK = ("id", "env_index", "begin", "length", "seen", "terminated", "truncated", "success")  # but for its rows
+TRACK = ("id", "env_index", "begin", "length", "seen", "terminated", "truncated", "success", "numbers")  # but for its rows
 
 
 class Track:
-    """One episode while it is recorded: arrays that grow, and views of them."""
+    """One episode while it is recorded: arrays that grow, and views of them.
+
+    All numbers of a step are one row, because putting them one by one would take longer than MuJoCo's step.
+    """
 
     def __init__(self, episode_id: str, env_id: str, env_index: int, begin: int) -> None:
         self.id, self.env_id, self.env_index, self.begin = episode_id, env_id, env_index, begin
@@ -77,6 +81,7 @@ class Track:
         self.terminated = self.truncated = False
         self.success: float | None = None
         self.rows: dict[str, Array] = {}
+        self.numbers: tuple[str, ...] = ()  # columns of rows["numbers"]: "true_reward", "factor:<name>", "cost:<name>"
 
     @classmethod
     def restored(cls, env_id: str, fields: Mapping[str, Any]) -> Track:
@@ -101,11 +106,10 @@ class Track:
         t = self.length
         self._put("obs", t + 1, obs)
         self._put("action", t, record["action"])
-        self._put("true_reward", t, record["true_reward"])
-        for name, value in record["factors"].items():
-            self._put(f"factor:{name}", t, value)
-        for name, value in record["cost"].items():
-            self._put(f"cost:{name}", t, value)
+        factors, cost = record["factors"], record["cost"]
+        if not self.numbers:
+            self.numbers = ("true_reward", *(f"factor:{name}" for name in factors), *(f"cost:{name}" for name in cost))
+        self._put("numbers", t, [record["true_reward"], *factors.values(), *cost.values()])
         for name, value in record.get("extras", {}).items():
             self._put(f"extra:{name}", t, value)
         if record["state"] is not None:
@@ -128,18 +132,20 @@ class Track:
         """Steps [start, stop) as an Episode of views: nothing is copied, later steps do not change it."""
         stop = self.length if stop is None else stop
         rows = self.rows
+        named = {name: array[start:stop] for name, array in rows.items()}
+        named |= {name: named["numbers"][:, column] for column, name in enumerate(self.numbers)}
 
         def channels(prefix: str) -> dict[str, Array]:
-            return {name.removeprefix(prefix): a[start:stop] for name, a in rows.items() if name.startswith(prefix)}
+            return {name.removeprefix(prefix): array for name, array in named.items() if name.startswith(prefix)}
 
         at_end = stop == self.length
         return Episode(
             id=self.id,
             obs=rows["obs"][start : stop + 1],
-            action=rows["action"][start:stop] if self.length else np.empty((0,)),
-            true_reward=rows["true_reward"][start:stop] if self.length else None,
-            policy_action=rows["policy_action"][start:stop] if "policy_action" in rows else None,
-            log_prob=rows["log_prob"][start:stop] if "log_prob" in rows else None,
+            action=named.get("action", np.empty((0,))),
+            true_reward=named.get("true_reward"),
+            policy_action=named.get("policy_action"),
+            log_prob=named.get("log_prob"),
             cost=channels("cost:"),
             factors=channels("factor:"),
             extras=channels("extra:"),
@@ -279,8 +285,9 @@ class RecordingVecEnv(VecEnvWrapper):
             track.truncated = not track.terminated
             self.recording.endings += endings([track.view()])
             self.recording.begin(i, raw[i], self.venv.reset_infos[i][KEY]["state"])
-        public = [{name: value for name, value in info.items() if name != KEY} for info in infos]
-        return obs, np.zeros(self.num_envs, np.float32), dones, public
+        for info in infos:
+            del info[KEY]
+        return obs, np.zeros(self.num_envs, np.float32), dones, infos
 
     def state_dict(self, others: Iterable[Track] = ()) -> dict[str, Any]:
         """The recording (see there), and each environment's own state where it can be had."""
@@ -295,11 +302,13 @@ class RecordingVecEnv(VecEnvWrapper):
 
     def _raw(self, obs: VecEnvObs) -> Sequence[Array]:
         """One recorded observation per environment."""
-        rows: Any
+        if isinstance(obs, np.ndarray):
+            return obs.reshape(self.num_envs, *flat_shape(self.venv.observation_space))
+        rows: Iterable[Any]
         if isinstance(obs, dict):
             rows = [{key: values[i] for key, values in obs.items()} for i in range(self.num_envs)]
         else:
-            rows = list(zip(*obs, strict=True)) if isinstance(obs, tuple) else obs
+            rows = zip(*obs, strict=True)
         return [flat(self.venv.observation_space, row) for row in rows]
 
 
