@@ -11,6 +11,7 @@ import torch
 
 WIDE = frozenset({"ask", "fit", "relabel"})  # phases whose batches are large enough to be shared between threads
 
+
 class Clock:
     """Wall-clock by phase; time spent in a phase inside another is not counted twice.
 

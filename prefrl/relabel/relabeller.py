@@ -142,7 +142,7 @@ class Relabeller:
     def _account(self, part: Part, reward: Array) -> None:
         track, env = part.track, part.track.env_index
         self._learned[env] += float(reward.sum())
-        self._true[env] += float(np.sum(track.view(part.start, part.stop).true_reward))
+        self._true[env] += float(np.sum(track.numbers_of("true_reward")[part.start : part.stop]))
         self._length[env] += part.stop - part.start
         if track.done and part.stop == track.length:
             ended = {

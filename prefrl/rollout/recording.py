@@ -65,7 +65,17 @@ class RecordedEnv(gym.Wrapper[Any, Any, Any, Any]):
         return state
 
 
-TRACK = ("id", "env_index", "begin", "length", "seen", "terminated", "truncated", "success", "numbers")  # but for its rows
+TRACK = (
+    "id",
+    "env_index",
+    "begin",
+    "length",
+    "seen",
+    "terminated",
+    "truncated",
+    "success",
+    "numbers",
+)  # but for its rows
 
 
 class Track:
@@ -128,12 +138,16 @@ class Track:
             array = self.rows[name] = _grown(array, row, np.asarray(value))
         array[row] = value
 
+    def numbers_of(self, name: str) -> Array:
+        """Rows (L,) of one of `numbers`."""
+        return self.rows["numbers"][:, self.numbers.index(name)]
+
     def view(self, start: int = 0, stop: int | None = None) -> Episode:
         """Steps [start, stop) as an Episode of views: nothing is copied, later steps do not change it."""
         stop = self.length if stop is None else stop
         rows = self.rows
         named = {name: array[start:stop] for name, array in rows.items()}
-        named |= {name: named["numbers"][:, column] for column, name in enumerate(self.numbers)}
+        named |= {name: self.numbers_of(name)[start:stop] for name in self.numbers}
 
         def channels(prefix: str) -> dict[str, Array]:
             return {name.removeprefix(prefix): array for name, array in named.items() if name.startswith(prefix)}
@@ -303,7 +317,7 @@ class RecordingVecEnv(VecEnvWrapper):
     def _raw(self, obs: VecEnvObs) -> Sequence[Array]:
         """One recorded observation per environment."""
         if isinstance(obs, np.ndarray):
-            return obs.reshape(self.num_envs, *flat_shape(self.venv.observation_space))
+            return list(obs.reshape(self.num_envs, *flat_shape(self.venv.observation_space)))
         rows: Iterable[Any]
         if isinstance(obs, dict):
             rows = [{key: values[i] for key, values in obs.items()} for i in range(self.num_envs)]

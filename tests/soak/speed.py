@@ -102,7 +102,7 @@ def main() -> None:
         "command": " ".join(["python", *sys.argv]),
         "steps": arguments.steps,
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}},
-        "machine": {"system": platform.system(), "cores": os.cpu_count(), "threads": 1},
+        "machine": {"system": platform.system(), "cores": os.cpu_count()},
         "wall_ratio": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
         "cpu_ratio": {"median": statistics.median(cpu_ratios), "min": min(cpu_ratios), "max": max(cpu_ratios)},
         "pairs": pairs,
