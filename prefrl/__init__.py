@@ -23,6 +23,7 @@ The way of one preference, in the order of the data; every module of the package
     agreement       how each source's answers agree with the true return, for reports alone
     rendering       segments -> clips, in a process of their own
     report          run folders -> one page and the table
+    bench           a suite of runs -> its raw results, tables, plots and report
 
 Without training:
 
@@ -37,6 +38,7 @@ What the stages share:
     options         the base of all options models
     runs            the run folder
     checkpoints     a run's whole state -> a file, and the newest whole one back
+    executors       independent calls -> processes of this machine, or nodes of a cluster
     progress        what is shown while a run runs
     timing          seconds by phase
     statistics      what may be said of several seeds

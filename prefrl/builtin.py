@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from prefrl.executors.options import LocalOptions, RayOptions
 from prefrl.filters.options import RimeOptions, VotesOptions
 from prefrl.learners.options import PPOOptions, SACOptions, TD3Options
 from prefrl.losses.registered import losses
@@ -13,6 +14,7 @@ from prefrl.rewards.options import CropOptions, EnsembleOptions, EntropyOptions,
 from prefrl.sources.options import FileOptions
 from prefrl.specs import (
     AugmentationSpec,
+    ExecutorSpec,
     LabelFilterSpec,
     LearnerSpec,
     LossSpec,
@@ -156,6 +158,23 @@ def prefrl_register_procedures() -> Iterable[ProcedureSpec]:
         summary="compare saved policies and mix them so that nothing beats the mixture by much",
         options=GameOptions,
         build=lazy("prefrl.procedures.game:Game"),
+    )
+
+
+@hookimpl
+def prefrl_register_executors() -> Iterable[ExecutorSpec]:
+    """This machine, or a cluster."""
+    yield ExecutorSpec(
+        name="local",
+        summary="a fresh process of this machine per call",
+        options=LocalOptions,
+        build=lazy("prefrl.executors.local:LocalExecutor"),
+    )
+    yield ExecutorSpec(
+        name="ray",
+        summary="Ray Core: the cluster that RAY_ADDRESS names, or this machine",
+        options=RayOptions,
+        build=lazy("prefrl.executors.ray:RayExecutor"),
     )
 
 

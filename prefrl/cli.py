@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from prefrl.bench.commands import app as bench_app
 from prefrl.data_commands import app as data_app
 from prefrl.errors import ConfigError, PrefrlError, RunError
 from prefrl.loss_commands import app as losses_app
@@ -43,6 +44,7 @@ config_app = _group(help="Resolve a configuration without running it.")
 app.add_typer(plugins_app, name="plugins")
 app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
+app.add_typer(bench_app, name="bench")
 app.add_typer(losses_app, name="losses")
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML file of a run.", metavar="CONFIG")]

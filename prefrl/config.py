@@ -163,19 +163,26 @@ class _Parser:
         self, error: ValidationError, model: type[BaseModel], path: KeyPath, beside: set[str] | None = None
     ) -> None:
         """Note pydantic's complaints about `model`, each with its place; `beside` are keys allowed next to its fields."""
-        for fault in error.errors(include_url=False):
-            full = (*path, *fault["loc"])
-            node = self.tree.nearest(full)
-            if fault["type"] == "extra_forbidden":
-                owner = _model_at(model, fault["loc"][:-1])
-                allowed = set(owner.model_fields) | (beside or set() if len(fault["loc"]) == 1 else set())
-                said = f"{node.key}: {_dotted(full)}: unknown key. {choices(str(full[-1]), allowed)}"
-            elif fault["type"] == "missing":
-                said = f"{node.mark}: {_dotted(full)}: is required."
-            else:  # pydantic appends the union member it tried, which no one wrote
-                shown = next((full[:n] for n in range(len(full), len(path), -1) if self.tree.at(full[:n])), full)
-                said = f"{node.mark}: {_dotted(shown)}: {_said(fault)}"
-            self.mistakes.append(ConfigError(said))
+        self.mistakes += mistakes(error, model, self.tree, path, beside)
+
+
+def mistakes(
+    error: ValidationError, model: type[BaseModel], tree: Tree, path: KeyPath = (), beside: set[str] | None = None
+) -> Iterator[ConfigError]:
+    """Pydantic's complaints about `model` at `path` of `tree` as sentences, each with file, line, column and key."""
+    for fault in error.errors(include_url=False):
+        full = (*path, *fault["loc"])
+        node = tree.nearest(full)
+        if fault["type"] == "extra_forbidden":
+            owner = _model_at(model, fault["loc"][:-1])
+            allowed = set(owner.model_fields) | (beside or set() if len(fault["loc"]) == 1 else set())
+            said = f"{node.key}: {_dotted(full)}: unknown key. {choices(str(full[-1]), allowed)}"
+        elif fault["type"] == "missing":
+            said = f"{node.mark}: {_dotted(full)}: is required."
+        else:  # pydantic appends the union member it tried, which no one wrote
+            shown = next((full[:n] for n in range(len(full), len(path), -1) if tree.at(full[:n])), full)
+            said = f"{node.mark}: {_dotted(shown)}: {_said(fault)}"
+        yield ConfigError(said)
 
 
 def _filled(node: Node) -> Node:

@@ -278,11 +278,24 @@ def _extended(path: Path, above: tuple[Path, ...], named: Mark | None = None) ->
         own = replace(own, value={})
     if not isinstance(own.value, Mapping):
         raise ConfigError(f"{own.mark}: a configuration is a mapping of sections such as 'env:' and 'algo:'.")
+    return _on_bases(own, path.parent, (*above, identity))
+
+
+def based(node: Node, folder: Path) -> Node:
+    """A mapping inside a file, with the files that its own ``extends`` names, relative to `folder`, beneath it."""
+    if node.value is None:
+        node = replace(node, value={})
+    if not isinstance(node.value, Mapping):
+        raise ConfigError(f"{node.mark}: a mapping of sections such as 'env:' and 'algo:', or null.")
+    return _on_bases(node, folder, ())
+
+
+def _on_bases(own: Node, folder: Path, above: tuple[Path, ...]) -> Node:
     merged = branch({}, own.mark)
-    for base in _bases(own.value.get("extends")):
-        file = path.parent / str(base.value)
-        merged = merge(merged, _extended(Path(os.path.normpath(file)), (*above, identity), base.mark))
-    rest = {key: child for key, child in own.value.items() if key != "extends"}
+    for base in _bases(own.children.get("extends")):
+        file = folder / str(base.value)
+        merged = merge(merged, _extended(Path(os.path.normpath(file)), above, base.mark))
+    rest = {key: child for key, child in own.children.items() if key != "extends"}
     return merge(merged, replace(own, value=rest))
 
 

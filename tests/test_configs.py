@@ -9,10 +9,11 @@ from types import ModuleType
 import pytest
 
 from prefrl import config
+from prefrl.bench.suite import is_suite
 from prefrl.plugins import PluginHost
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
+SHIPPED = [path for path in sorted((ROOT / "configs").rglob("*.yaml")) if not is_suite(path)]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ import pytest
 import typer.main
 
 from prefrl import config, hookspecs, settings, tree
+from prefrl.bench.cells import cells_of
+from prefrl.bench.suite import open_suite
 from prefrl.options import Options
 from prefrl.plugins import KINDS, Found, PluginHost, PluginRecord
 from prefrl.specs import AskContext, BuildContext
@@ -78,7 +80,14 @@ def option_tables() -> Iterator[ModuleType]:
 # --- blocks ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("block", _blocks("yaml"), ids=_named)
+@pytest.mark.parametrize("block", [block for block in _blocks("yaml") if block.mark == "suite"], ids=_named)
+def test_suites_resolve(block: Block, host: PluginHost, tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(block.text, encoding="utf-8")
+    assert cells_of(open_suite(path), host)
+
+
+@pytest.mark.parametrize("block", [block for block in _blocks("yaml") if block.mark != "suite"], ids=_named)
 def test_yaml_resolves_as_part_of_a_run(block: Block, host: PluginHost) -> None:
     config.resolve(tree.merge(BASE, tree.parse(block.text, str(block))), host)
 
@@ -205,7 +214,7 @@ def test_every_command_that_is_named_exists() -> None:
         verb, *rest = command.split()
         found = getattr(root, "commands", {}).get(verb)
         assert found is not None, f"prefrl {command}"
-        if rest and hasattr(found, "commands"):
+        if rest and hasattr(found, "commands") and not hasattr(found, "default"):
             assert rest[0] in found.commands, f"prefrl {command}"
 
 

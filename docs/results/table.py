@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prefrl.statistics import bootstrap_interval, iqm, normalised_return
+from prefrl.statistics import bootstrap_interval, interquartile_mean, iqm, normalised_return
 
 TRUTH = "ground-truth"
 
@@ -36,7 +36,7 @@ def main(folder: Path) -> None:
     print("|---|---|---|---|---|---|")
     for name, returns in arms.items():
         values = [normalised_return(value, random, truth) for value in returns.values()]
-        low, high = bootstrap_interval([values], statistic=iqm)
+        low, high = bootstrap_interval([values], statistic=interquartile_mean)
         each = ", ".join(f"{value:.{digits}f}" for value in returns.values())
         shown = ", ".join(f"{value:.2f}" for value in values)
         print(f"| {name} | {each} | {shown} | {np.mean(values):.2f} | {iqm(values):.2f} | {low:.2f} to {high:.2f} |")

@@ -68,3 +68,31 @@ def svg(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r"'[^']*', sans-serif|\bsans-serif\b|'DejaVu Sans'", "var(--sans)", text)
     label = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+LIGHT = {
+    "paper": "#ffffff", "ink": "#16191d", "soft": "#525a64", "line": "#dde1e6", "preferences": "#0b62c4", "truth": "#15803d",
+    "random": "#7a6f66", "other1": "#a53ba8", "other2": "#b45309", "other3": "#0e7490", "other4": "#be123c",
+}  # fmt: skip
+DARK = {
+    "paper": "#101317", "ink": "#eceff3", "soft": "#a9b3be", "line": "#313943", "preferences": "#6cb2ff", "truth": "#5fd08a",
+    "random": "#b9ada3", "other1": "#e29be6", "other2": "#f2ae5c", "other3": "#5ccfe0", "other4": "#ff8fa3",
+}  # fmt: skip
+SANS = 'system-ui, -apple-system, "Segoe UI", "Helvetica Neue", "Noto Sans", "DejaVu Sans", sans-serif'
+
+
+def standalone(figure: Figure, name: str, description: str) -> str:
+    """The same as a file of its own, with the page's colours inside, light or dark as its reader has it."""
+    light, dark = (";".join(f"--{key}:{value}" for key, value in colours.items()) for colours in (LIGHT, DARK))
+    style = (
+        f"<style>svg{{{light};--sans:{SANS};background:var(--paper)}}"
+        f"@media (prefers-color-scheme:dark){{svg{{{dark}}}}}</style>"
+    )
+    text = svg(figure, name, description)
+    end = text.index(">") + 1
+    opening = (
+        text[:end]
+        if "xmlns=" in text[:end]
+        else text[:end].replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
+    )
+    return f"{opening}{style}{text[end:]}\n"

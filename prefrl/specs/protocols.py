@@ -175,10 +175,14 @@ class Procedure(Protocol):
 
 
 class Executor(Protocol):
-    """Where independent calls run."""
+    """Where independent calls run: functions that can be imported, items and results that can be pickled."""
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """Results in the order of `items`; an exception is raised where its result would stand."""
+        ...
+
+    def completed(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+        """(number of the item from 0, result) as each call ends; a call that raised, or died, has an exception as result."""
         ...
 
 

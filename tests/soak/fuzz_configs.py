@@ -26,6 +26,7 @@ from typing import Any
 import yaml
 
 from prefrl import config
+from prefrl.bench.suite import is_suite
 from prefrl.errors import PrefrlError
 from prefrl.plugins import PluginHost
 from prefrl.schema import schema
@@ -287,6 +288,8 @@ def copies(folder: Path) -> list[str]:
     """
     texts = []
     for path in sorted((ROOT / "configs").rglob("*.yaml")):
+        if is_suite(path):
+            continue
         inside = path.relative_to(ROOT / "configs")
         text = path.read_text(encoding="utf-8")
         (folder / inside.parent).mkdir(parents=True, exist_ok=True)
