@@ -16,7 +16,9 @@ from prefrl.executors import local
 def there(tiny: Path, monkeypatch: pytest.MonkeyPatch, made_up: Any) -> Path:
     """The suite's folder as working directory, and an executor that needs no time."""
     monkeypatch.chdir(tiny.parent)
-    monkeypatch.setattr(local, "LocalExecutor", lambda options: made_up(lambda work: 5.0 if "true" not in work.config else 9.0))
+    monkeypatch.setattr(
+        local, "LocalExecutor", lambda options: made_up(lambda work: 5.0 if "true" not in work.config else 9.0)
+    )
     return tiny
 
 
@@ -75,6 +77,8 @@ def test_status_without_a_suite_looks_for_shipped_ones(there: Path, capsys: pyte
         (["suite.yaml", "--out", "suite.yaml/x"], "cannot be written"),
     ],
 )
-def test_mistakes_are_sentences(there: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str) -> None:
+def test_mistakes_are_sentences(
+    there: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
     assert main(["bench", *arguments]) in {1, 2}
     assert sentence in capsys.readouterr().err

@@ -53,10 +53,11 @@ def test_the_table_compares_methods_and_marks_the_best_by_itself(suite: Suite, f
 
 
 def test_verdicts_are_computed(suite: Suite, finished: Standing) -> None:
-    assert list(verdicts(summarise(suite, *rows_of(finished)))) == [
+    (said,) = verdicts(summarise(suite, *rows_of(finished)))
+    assert said == (
         "With 8 pairs, oracle: disagreement has the highest mean normalised return, 0.85, before uniform with 0.55; it beats "
         "uniform in 1.00 of pairs of runs (1.00 to 1.00: more than chance)."
-    ]
+    )
 
 
 def test_what_is_written_is_the_same_again_and_says_what_is_missing(
@@ -77,9 +78,13 @@ def test_what_is_written_is_the_same_again_and_says_what_is_missing(
     assert "| uniform | – | – |" in page
 
 
-def test_a_privileged_method_is_marked_and_never_best(tiny: Path, host: PluginHost, tmp_path: Path, made_up: Any) -> None:
+def test_a_privileged_method_is_marked_and_never_best(
+    tiny: Path, host: PluginHost, tmp_path: Path, made_up: Any
+) -> None:
     text = tiny.read_text(encoding="utf-8")
-    text = text.replace("{queries: {selector: disagreement}}", "{sources: {heron: {ranking: [{distance: less}], privileged: true}}}")
+    text = text.replace(
+        "{queries: {selector: disagreement}}", "{sources: {heron: {ranking: [{distance: less}], privileged: true}}}"
+    )
     text = text.replace("settings:", "grids: [{methods: [uniform]}, {methods: [disagreement]}]\nsettings:")
     tiny.write_text(text, encoding="utf-8")
     suite = open_suite(tiny)
@@ -89,7 +94,9 @@ def test_a_privileged_method_is_marked_and_never_best(tiny: Path, host: PluginHo
     assert not any(cell.best for row in table.rows for cell in row)
 
 
-def test_budgets_and_teachers_are_compared_with_their_own(tiny: Path, host: PluginHost, tmp_path: Path, made_up: Any) -> None:
+def test_budgets_and_teachers_are_compared_with_their_own(
+    tiny: Path, host: PluginHost, tmp_path: Path, made_up: Any
+) -> None:
     text = tiny.read_text(encoding="utf-8").replace("8 pairs: {}", "4 pairs: {feedback: {total: 4}}\n  8 pairs: {}")
     tiny.write_text(text, encoding="utf-8")
     suite = open_suite(tiny)
