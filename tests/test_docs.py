@@ -136,7 +136,7 @@ def test_the_readmes_plugin_teaches_the_readmes_run_under_any_key(tmp_path: Path
 
 
 def test_every_block_says_what_it_is() -> None:
-    known = {"yaml", "python", "sh", "toml", "{settings}", "{offered}", "{image}", "{toctree}"}
+    known = {"yaml", "python", "sh", "toml", "text", "{settings}", "{offered}", "{image}", "{toctree}"}
     assert {block.language for page in PAGES for block in _fences(page)} <= known
     assert {block.mark for block in _blocks("python")} <= {"", "signature"}
 
