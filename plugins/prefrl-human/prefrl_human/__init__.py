@@ -16,4 +16,5 @@ def prefrl_register_sources() -> Iterable[SourceSpec]:
         options=HumanOptions,
         answers=frozenset({"pair", "ranking", "choice", "binary"}),
         deferred=True,
+        api=1,
     )
