@@ -63,6 +63,7 @@ The host:
     loss_commands   its verbs about losses
     plugin_commands  its verbs about plugins
     scaffold        a name and a kind -> a new plugin's distribution
+    sandbox         programs that nobody has read, run without reach to files, network or processes
     doctor          what this machine has and lacks
     testing         for authors of plugins: the contract as checks
     _pytest_plugin  fixtures for their tests

@@ -16,6 +16,8 @@ from typing import Literal
 from prefrl import doors, probe
 from prefrl.errors import EnvironmentMissing
 from prefrl.rendering import gl_backend
+from prefrl.sandbox import obstacle
+from prefrl.sandbox.tiers import TIERS
 
 PACKAGES = ("prefrl", "torch", "stable-baselines3", "gymnasium", "mujoco", "numpy", "pydantic", "sqlalchemy")
 LITTLE_DISK = 2.0  # GB; a run with clips and checkpoints needs a few hundred MB
@@ -42,6 +44,7 @@ def examine(plugins_dir: Path | None = None) -> list[Finding]:
         *_torch(),
         _drawing(),
         _ffmpeg(),
+        _sandbox(),
         _disk(Path.cwd()),
         *_plugins(plugins_dir),
     ]
@@ -104,6 +107,16 @@ def _ffmpeg() -> Finding:
         cure = "Install imageio-ffmpeg again, or set IMAGEIO_FFMPEG_EXE to an ffmpeg of your own."
         return Finding("ffmpeg", "missing", f"clips cannot be encoded ({error}).", cure)
     return Finding("ffmpeg", "ok", " ".join(done.stdout.split()[:3]))
+
+
+def _sandbox() -> Finding:
+    """The safest way in which programs of others can be run here; a warning, since most runs need none."""
+    reasons = {tier: obstacle(tier) for tier in TIERS}
+    best = next((tier for tier in TIERS if not reasons[tier]), None)
+    if best == "strict":
+        return Finding("sandbox", "ok", "strict: namespaces, system call filter and limits around programs of others.")
+    detail = "programs of others cannot be run" if best is None else f"the best tier for programs of others is '{best}'"
+    return Finding("sandbox", "warning", f"{detail}: {reasons['strict']}")
 
 
 def _disk(folder: Path) -> Finding:

@@ -25,7 +25,10 @@ for _variable in (
 
 collect_ignore = [] if any("soak" in argument for argument in sys.argv) else ["soak"]  # what takes long: make soak
 LIMIT = 60.0  # seconds of one test, its fixtures included
-CURES = {"gl": "apt install libegl1 libgl1-mesa-dri, or libosmesa6"}
+CURES = {
+    "gl": "apt install libegl1 libgl1-mesa-dri, or libosmesa6",
+    "sandbox": "apt install bubblewrap libseccomp2, and allow user namespaces",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -84,6 +87,10 @@ def _has(what: str) -> bool:
             return bool(gl_backend())
         except EnvironmentMissing:
             return False
+    if what == "sandbox":
+        from prefrl.sandbox import obstacle
+
+        return not obstacle("strict")
     raise ValueError(f"pytest.mark.needs: {what!r} is none of {', '.join(CURES)}")
 
 

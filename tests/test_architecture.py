@@ -59,7 +59,7 @@ def test_public_names_are_what_they_say() -> None:
         _ = prefrl.Preferences
 
 
-PUBLISHED = ("types", "specs", "options", "errors", "losses", "store", "testing")
+PUBLISHED = ("types", "specs", "options", "errors", "losses", "sandbox", "store", "testing")
 
 
 def test_what_plugins_import_is_published_on_purpose() -> None:

@@ -40,6 +40,20 @@ def test_an_ffmpeg_that_cannot_be_found_is_missing(monkeypatch: pytest.MonkeyPat
     assert "IMAGEIO_FFMPEG_EXE" in finding.cure
 
 
+@pytest.mark.parametrize(("reasons", "status", "words"), [
+    ({}, "ok", "strict: namespaces"),
+    ({"strict": "no bubblewrap."}, "warning", "the best tier for programs of others is 'seccomp': no bubblewrap."),
+    ({"strict": "no Linux.", "seccomp": "no.", "trust": "no."}, "warning", "programs of others cannot be run: no Linux."),
+])  # fmt: skip
+def test_the_sandbox_says_which_tier_works(
+    monkeypatch: pytest.MonkeyPatch, reasons: dict[str, str], status: str, words: str
+) -> None:
+    monkeypatch.setattr(doctor, "obstacle", lambda tier: reasons.get(tier, ""))
+    finding = doctor._sandbox()
+    assert finding.status == status
+    assert words in finding.detail
+
+
 def test_little_disk_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=5e8))
     assert doctor._disk(tmp_path).status == "warning"
