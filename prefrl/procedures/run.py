@@ -33,6 +33,7 @@ from prefrl.sources.panel import Seat
 from prefrl.specs import (
     AskContext,
     BuildContext,
+    Desk,
     Learner,
     Policy,
     RewardModel,
@@ -339,6 +340,7 @@ class Run:
     def execute(self) -> Path:
         """Run the procedure to its end; however it ends, the folder says so and observers hear of it."""
         try:
+            self._panel.open(self._desk())
             self._procedure.run(self)
             self._save_results()
         except BaseException as error:
@@ -349,6 +351,13 @@ class Run:
             raise
         self._end("ok", "")
         return self.folder
+
+    def _desk(self) -> Desk:
+        settings = self.settings
+        return Desk(
+            settings.store.url, self.folder.parent, self.data.name, settings.feedback.total,
+            settings.env.kwargs, settings.render.size, settings.render.camera,
+        )  # fmt: skip
 
     def _save_results(self) -> None:
         assert self._learner is not None
@@ -371,6 +380,7 @@ class Run:
         self._folder.replace_json("timing.json", timing)
         self._folder.replace_json("manifest.json", self._manifest)
         self._host.emit("run_ended", self, summary)
+        self._panel.close()
         if self._learner is not None:
             self._learner.close()
         self._evaluations.evaluator.close()

@@ -12,7 +12,7 @@ from prefrl.errors import ConfigError
 from prefrl.settings import SourceSettings
 from prefrl.sources.guard import VisiblePool, checked, hide
 from prefrl.sources.hindsight import Hindsight
-from prefrl.specs import AskContext, BuildContext, Needs, Source, SourceSpec
+from prefrl.specs import AskContext, BuildContext, Deferred, Desk, Needs, Source, SourceSpec
 from prefrl.store import DataSet
 from prefrl.types import EnvInfo, Preference, Query
 
@@ -29,6 +29,7 @@ class Seat:
     needs: Needs
     source: Source | None  # None for a deferred one, which answers through the store
     hindsight: Hindsight | None = None  # what clips become before it judges them
+    later: Deferred | None = None  # what a deferred one built
 
 
 class Panel:
@@ -47,6 +48,18 @@ class Panel:
     def deferred(self) -> Sequence[str]:
         """Sources that answer through the store, when they please."""
         return [seat.name for seat in self._seats if seat.source is None]
+
+    def open(self, desk: Desk) -> None:
+        """Let those begin that answer later."""
+        for seat in self._seats:
+            if seat.later is not None:
+                seat.later.open(desk)
+
+    def close(self) -> None:
+        """The run has ended."""
+        for seat in self._seats:
+            if seat.later is not None:
+                seat.later.close()
 
     @property
     def weights(self) -> Mapping[str, float]:
@@ -101,6 +114,8 @@ class Panel:
                     got += 1
                     yield from checked([answer], [asked[answer.query_id]], seat.name)
             if open_ids:
+                if seat.later is not None:
+                    seat.later.waiting(got, len(asked))
                 time.sleep(POLL_SECONDS)
 
     def state_dict(self) -> Mapping[str, Any]:
@@ -131,5 +146,6 @@ def seat(name: str, spec: SourceSpec, settings: SourceSettings, context: BuildCo
                 f"sources.{name}.hindsight: '{spec.name}' answers later, about clips as they were recorded; set it to 0."
             )
         hindsight = Hindsight(settings.hindsight, context.make_env, context.env, f"sources.{name}")
-    source = None if spec.deferred else spec.build(settings.options, context)
-    return Seat(name, spec, settings, spec.needs_of(settings.options), source, hindsight)
+    built = spec.build(settings.options, context)
+    source, later = (None, built) if spec.deferred else (built, None)
+    return Seat(name, spec, settings, spec.needs_of(settings.options), source, hindsight, later)

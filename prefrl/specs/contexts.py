@@ -53,6 +53,19 @@ class AskContext:
     pool: Pool | None = None  # without what the source did not declare
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Given to a deferred source when the run starts: where the questions lie and the answers go, from any process."""
+
+    url: str | None  # of the store, as `prefrl.store.open_store` takes it
+    folder: Path  # likewise
+    data_set: str
+    answers: int  # the run asks for, all in all
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)  # with which clips are drawn
+    size: int = 256  # pixels a side
+    camera: str | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
     """Proposed queries: `segments[items[q, k]]` is item k of proposal q. A selector keeps the best n."""

@@ -55,7 +55,7 @@ class Spec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSpec(Spec):
-    """Who answers. `build(options, BuildContext) -> Source`; a deferred one answers through the store instead."""
+    """Who answers. `build(options, BuildContext) -> Source`; of one that answers later, `-> Deferred`."""
 
     deferred: bool = False
     answers: frozenset[str] = frozenset({"pair", "ranking"})  # kinds of question it can answer

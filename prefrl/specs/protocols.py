@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from prefrl.specs.contexts import AskContext, BuildContext, Candidates, FilterContext
+from prefrl.specs.contexts import AskContext, BuildContext, Candidates, Desk, FilterContext
 from prefrl.types import Array, Channels, EnvInfo, Episode, Evaluation, Item, Preference, Query, RewardFit, Segment
 
 if TYPE_CHECKING:
@@ -27,6 +27,22 @@ class Source(Protocol):
 
         Leave a query out to leave it undecided (it falls through to the next source); skip one with `answer=None`.
         """
+        ...
+
+
+class Deferred(Protocol):
+    """Has queries answered later: it writes into the run's data set, from this process or another, when it pleases."""
+
+    def open(self, desk: Desk) -> None:
+        """The run starts: let whoever answers begin."""
+        ...
+
+    def waiting(self, answered: int, asked: int) -> None:
+        """Called at every look at the store while a round waits for it; raise to end the run, e.g. when nobody can answer."""
+        ...
+
+    def close(self) -> None:
+        """The run has ended, however it did."""
         ...
 
 

@@ -212,9 +212,18 @@ class DataSet:
         Nobody else is given a query that `overlap` people have answered or hold. Asking again gives the query they
         hold and prolongs it; answering it, or `seconds`, ends the lease.
         """
+        return next(iter(self.leases(annotator, seconds, overlap)), None)
+
+    def leases(self, annotator: str, seconds: float, overlap: int = 1, n: int = 1) -> list[str]:
+        """As `lease`, up to `n` at once, so that what comes next can be made ready; in an order that stays."""
         with self._database.write() as connection:
             self._lock(connection)
-            return sessions.lease(connection, self._number, annotator, seconds, overlap)
+            return sessions.lease(connection, self._number, annotator, seconds, overlap, n)
+
+    def admits(self, query_id: str, annotator: str, overlap: int = 1) -> bool:
+        """Whether `annotator` may answer it: they were given it (however long ago), answered it before, or it lacks people."""
+        with self._database.read() as connection:
+            return sessions.admitted(connection, self._number, query_id, annotator, overlap)
 
     def add_clip(self, clip: sessions.Clip) -> None:
         """Record a rendered file of one stored item; the same clip again changes nothing."""

@@ -97,6 +97,16 @@ class Store:
         with self._database.read() as connection:
             return sessions.annotator_of(connection, token)
 
+    def renew_token(self, name: str) -> str:
+        """Another token for an annotator; the one they had is no longer theirs. Raises `DataError` for an unknown name."""
+        with self._database.write() as connection:
+            return sessions.renew_token(connection, name)
+
+    def annotators(self) -> list[str]:
+        """Names of those who have a token that was not revoked."""
+        with self._database.read() as connection:
+            return sessions.annotators(connection)
+
     def revoke(self, name: str) -> None:
         """End an annotator's token; their answers stay. Raises `DataError` for an unknown name."""
         with self._database.write() as connection:

@@ -33,23 +33,45 @@ class Clip:
     sha256: str  # of the file
 
 
-def lease(connection: Connection, data_set: int, annotator: str, seconds: float, overlap: int) -> str | None:
-    """See `DataSet.lease`; the caller holds the lock of the data set."""
+_ORDER = 1e-3  # seconds between the ends of leases taken together: they end, and are given again, in their order
+
+
+def lease(connection: Connection, data_set: int, annotator: str, seconds: float, overlap: int, n: int) -> list[str]:
+    """See `DataSet.leases`; the caller holds the lock of the data set."""
     now = time.time()
     mine = (_L.c.data_set == data_set) & (_L.c.annotator == annotator)
-    held = connection.scalar(sa.select(_L.c.query_id).where(mine, _L.c.expires > now).order_by(_L.c.expires))
-    if held is None:
-        held = connection.scalar(_next(data_set, annotator, overlap, now))
-    if held is None:
-        return None
-    connection.execute(_L.delete().where(mine, sa.or_(_L.c.query_id == held, _L.c.expires <= now)))
-    values = {"data_set": data_set, "query_id": held, "annotator": annotator, "expires": now + seconds}
-    connection.execute(_L.insert(), values)
-    return str(held)
+    valid = sa.select(_L.c.query_id).where(mine, _L.c.expires > now).order_by(_L.c.expires).limit(n)
+    held = list(connection.scalars(valid))
+    if len(held) < n:
+        held += connection.scalars(_next(data_set, annotator, overlap, now, held).limit(n - len(held)))
+    connection.execute(_L.delete().where(mine, sa.or_(_L.c.query_id.in_(held), _L.c.expires <= now)))
+    rows = [
+        {"data_set": data_set, "query_id": key, "annotator": annotator, "expires": now + seconds + _ORDER * place}
+        for place, key in enumerate(held)
+    ]
+    if rows:
+        connection.execute(_L.insert(), rows)
+    return held
 
 
-def _next(data_set: int, annotator: str, overlap: int, now: float) -> sa.Select[tuple[str]]:
-    """The first query, those with answers first, that still lacks people and that `annotator` has not answered."""
+def admitted(connection: Connection, data_set: int, query_id: str, annotator: str, overlap: int) -> bool:
+    """See `DataSet.admits`."""
+    theirs = [
+        sa.exists().where(t.c.data_set == data_set, t.c.query_id == query_id, t.c.annotator == annotator)
+        for t in (_L, _P)
+    ]
+    if connection.scalar(sa.select(sa.or_(*theirs))):
+        return True
+    of_query = (_L.c.data_set == data_set) & (_L.c.query_id == query_id) & (_L.c.expires > time.time())
+    holders = sa.select(sa.func.count()).where(of_query).scalar_subquery()
+    room = sa.select(_Q.c.answers + holders < overlap).where(_Q.c.data_set == data_set, _Q.c.id == query_id)
+    return bool(connection.scalar(room))
+
+
+def _next(
+    data_set: int, annotator: str, overlap: int, now: float, besides: Iterable[str]
+) -> sa.Select[tuple[str]]:
+    """Queries, those with answers first, that still lack people and that `annotator` has not answered or got already."""
     of_query = (_L.c.data_set == _Q.c.data_set) & (_L.c.query_id == _Q.c.id) & (_L.c.expires > now)
     holders = sa.select(sa.func.count()).where(of_query, _L.c.annotator != annotator).scalar_subquery()
     answered = sa.exists().where(_P.c.data_set == _Q.c.data_set, _P.c.query_id == _Q.c.id, _P.c.annotator == annotator)
@@ -61,9 +83,9 @@ def _next(data_set: int, annotator: str, overlap: int, now: float) -> sa.Select[
             sa.or_(_Q.c.expires.is_(None), _Q.c.expires > now),
             _Q.c.answers + holders < overlap,
             ~answered,
+            _Q.c.id.not_in(list(besides)),
         )
         .order_by(_Q.c.answers.desc(), _Q.c.number)
-        .limit(1)
     )
 
 
@@ -79,6 +101,20 @@ def add_annotator(connection: Connection, name: str) -> str:
 def annotator_of(connection: Connection, token: str) -> str | None:
     """Whose token it is; None if nobody's or revoked."""
     return connection.scalar(sa.select(_A.c.name).where(_A.c.token_hash == _hash(token), _A.c.revoked.is_(None)))
+
+
+def annotators(connection: Connection) -> list[str]:
+    """See `Store.annotators`."""
+    return list(connection.scalars(sa.select(_A.c.name).where(_A.c.revoked.is_(None)).order_by(_A.c.name)))
+
+
+def renew_token(connection: Connection, name: str) -> str:
+    """See `Store.renew_token`."""
+    token = secrets.token_urlsafe(24)
+    values = {"token_hash": _hash(token), "revoked": None}
+    if not connection.execute(_A.update().where(_A.c.name == name).values(values)).rowcount:
+        raise DataError(f"There is no annotator '{name}'.")
+    return token
 
 
 def revoke(connection: Connection, name: str) -> None:

@@ -15,7 +15,7 @@ from prefrl.errors import BadAnswer, ConfigError
 from prefrl.settings import SourceSettings
 from prefrl.sources import panel as panel_module
 from prefrl.sources.panel import Panel, Seat, seat
-from prefrl.specs import AskContext, BuildContext, Needs, SourceSpec
+from prefrl.specs import AskContext, BuildContext, Desk, Needs, SourceSpec
 from prefrl.store import DataSet, open_store
 from prefrl.types import EnvInfo, Factor, Preference, Query, Segment, Tiers
 
@@ -251,7 +251,32 @@ def test_a_source_that_may_never_be_asked_is_refused() -> None:
         seat("t", spec, SourceSettings(budget=0), built, "pair")
 
 
-def test_a_deferred_source_is_not_built() -> None:
+class Crowd:
+    """A deferred source that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def open(self, desk: Desk) -> None:
+        self.told.append(desk.data_set)
+
+    def waiting(self, answered: int, asked: int) -> None:
+        self.told.append((answered, asked))
+        raise RuntimeError("nobody is there")
+
+    def close(self) -> None:
+        self.told.append("closed")
+
+
+def test_a_deferred_source_is_told_of_the_run_and_may_end_it(data: DataSet, tmp_path: Path) -> None:
+    crowd = Crowd()
     built = BuildContext(run="run", name="p", seed=0, env=ENV)
-    spec = SourceSpec(name="people", summary="", build=lambda *_: pytest.fail("built"), deferred=True)
-    assert seat("p", spec, SourceSettings(), built, "pair").source is None
+    spec = SourceSpec(name="people", summary="", build=lambda *_: crowd, deferred=True)
+    taken = seat("p", spec, SourceSettings(), built, "pair")
+    assert taken.source is None
+    panel = Panel([taken], data, ENV)
+    panel.open(Desk(None, tmp_path, data.name, answers=2))
+    with pytest.raises(RuntimeError, match="nobody is there"):
+        ask(panel)
+    panel.close()
+    assert crowd.told == [data.name, (0, len(QUERIES)), "closed"]

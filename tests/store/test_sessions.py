@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from prefrl.store import Clip, DataSet, sessions
+from prefrl.errors import DataError
+from prefrl.store import Clip, DataSet, Store, sessions
 from prefrl.types import Preference, Query, Tiers
 
 Ask = Callable[[int], Query]
@@ -71,3 +72,47 @@ def test_clips_of_an_item(data: DataSet, pair: Ask) -> None:
     data.add_clip(clip)
     data.add_clip(clip)
     assert data.clips([item, other]) == {item: [clip]}
+
+
+# --- several at once, and who may answer -----------------------------------------------------------------------------
+
+
+def test_what_is_held_keeps_its_order_and_is_filled_up(data: DataSet, pair: Ask, clock: list[float]) -> None:
+    queries = [pair(i) for i in range(4)]
+    data.add_queries(queries)
+    ids = [query.id for query in queries]
+    assert data.leases("ann", 60, n=2) == ids[:2]
+    assert data.lease("ann", 60) == ids[0]
+    clock[0] += 10
+    assert data.leases("ann", 60, n=2) == ids[:2]  # though only the first was prolonged just now
+    assert data.leases("bob", 60, n=3) == ids[2:]
+    answer(data, queries[0], "ann")
+    assert data.leases("ann", 60, n=2) == ids[1:2]  # bob holds the others
+
+
+def test_who_was_given_a_query_may_answer_it_late_and_a_stranger_not(
+    data: DataSet, pair: Ask, clock: list[float]
+) -> None:
+    data.add_queries([pair(0), pair(1)])
+    first = pair(0).id
+    assert data.admits(first, "bob")  # nobody has it
+    data.lease("ann", 60)
+    assert not data.admits(first, "bob")
+    assert data.admits(first, "bob", overlap=2)
+    clock[0] += 61
+    assert data.lease("bob", 60) == first
+    answer(data, pair(0), "bob")
+    assert data.admits(first, "ann")  # offline for a while
+    assert data.admits(first, "bob")  # a changed mind
+    assert not data.admits(first, "cyd")
+
+
+def test_a_renewed_token_replaces_the_old_one(store: Store) -> None:
+    old = store.add_annotator("ann")
+    new = store.renew_token("ann")
+    assert (store.annotator(old), store.annotator(new)) == (None, "ann")
+    store.add_annotator("bob")
+    store.revoke("bob")
+    assert store.annotators() == ["ann"]
+    with pytest.raises(DataError, match="no annotator 'cyd'"):
+        store.renew_token("cyd")
