@@ -68,9 +68,7 @@ def admitted(connection: Connection, data_set: int, query_id: str, annotator: st
     return bool(connection.scalar(room))
 
 
-def _next(
-    data_set: int, annotator: str, overlap: int, now: float, besides: Iterable[str]
-) -> sa.Select[tuple[str]]:
+def _next(data_set: int, annotator: str, overlap: int, now: float, besides: Iterable[str]) -> sa.Select[tuple[str]]:
     """Queries, those with answers first, that still lack people and that `annotator` has not answered or got already."""
     of_query = (_L.c.data_set == _Q.c.data_set) & (_L.c.query_id == _Q.c.id) & (_L.c.expires > now)
     holders = sa.select(sa.func.count()).where(of_query, _L.c.annotator != annotator).scalar_subquery()
