@@ -42,3 +42,14 @@ def test_verbs_of_plugins_load_when_called(capsys: pytest.CaptureFixture[str], m
         "",
         "prefrl: the verb 'oops' of lab 2 failed to load: ZeroDivisionError: division by zero\n",
     )
+
+
+def test_a_verb_of_ours_that_is_not_installed_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prefrl.cli.metadata.entry_points", lambda group, name=None: [])
+    code, _, err = call(capsys, "rank", "clips")
+    assert (code, err) == (
+        2,
+        "prefrl: the verb 'rank' comes with prefrl-human, which is not installed: pip install prefrl-human\n",
+    )
