@@ -15,7 +15,7 @@ DEBIAN := libegl1 libgl1-mesa-dri libosmesa6#   MuJoCo draws without a window th
 DEBIAN_TESTS := chromium postgresql bubblewrap libseccomp2#   only tests use these: a browser, a database server, a sandbox
 STAMP := $(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: help setup demo test check docs bench-speed soak soak-human clean
+.PHONY: help setup demo test check docs dist bench-speed soak soak-human clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -77,6 +77,11 @@ check: setup .venv/.debian-tests docs ## ruff, mypy --strict, import rules, docu
 
 docs: setup ## build the documentation; a warning is an error
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+dist: setup ## wheels and sdists of prefrl, its environments and plugins, into dist/
+	@rm -rf dist
+	@for folder in . $(DISTRIBUTIONS); do $(BIN)/python -m build --no-isolation --outdir dist $$folder >/dev/null; done
+	@$(BIN)/python -m twine check --strict dist/*
 
 bench-speed: setup ## time a preference run against plain Stable-Baselines3, interleaved
 	@$(BIN)/python tests/soak/speed.py

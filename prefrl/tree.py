@@ -19,6 +19,7 @@ import yaml
 from prefrl.errors import ConfigError, choices, sentence, shown
 from prefrl.options import MAX_BITS
 
+SHIPPED = (Path(__file__).parent / "configs", Path(__file__).parents[1] / "configs")  # in a wheel, in a checkout
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50  # of mappings and lists, of files that extend one another, of keys after --set
 MAX_ALIASES = 100
@@ -259,11 +260,23 @@ def parse(text: str, source: str) -> Node:
 
 
 def read(path: Path, sets: Sequence[str] = ()) -> Node:
-    """The file, what it extends beneath it, and ``--set`` values on top."""
-    tree = _extended(path, ())
+    """The file, what it extends beneath it, and ``--set`` values on top; `shipped` files are found from anywhere."""
+    tree = _extended(shipped(path, path), ())
     for argument in sets:
         tree = _set(tree, argument)
     return tree
+
+
+def shipped(path: Path, name: Path) -> Path:
+    """`path`, or if nothing is there, what comes with prefrl under `name`: methods/pebble.yaml, configs/demo.yaml."""
+    inside = Path(*name.parts[1:]) if name.parts[:1] == ("configs",) else name
+    try:
+        if path.exists() or inside.is_absolute() or ".." in inside.parts:
+            return path
+        ours = next((folder / inside for folder in SHIPPED if folder.is_dir()), path)
+        return ours if ours.is_file() else path
+    except OSError:  # no name for a file; reading it says so
+        return path
 
 
 def _extended(path: Path, above: tuple[Path, ...], named: Mark | None = None) -> Node:
@@ -293,8 +306,8 @@ def based(node: Node, folder: Path) -> Node:
 def _on_bases(own: Node, folder: Path, above: tuple[Path, ...]) -> Node:
     merged = branch({}, own.mark)
     for base in _bases(own.children.get("extends")):
-        file = folder / str(base.value)
-        merged = merge(merged, _extended(Path(os.path.normpath(file)), above, base.mark))
+        file = shipped(Path(os.path.normpath(folder / str(base.value))), Path(str(base.value)))
+        merged = merge(merged, _extended(file, above, base.mark))
     rest = {key: child for key, child in own.children.items() if key != "extends"}
     return merge(merged, replace(own, value=rest))
 

@@ -27,7 +27,7 @@ from prefrl.testing.runs import TINY
 from prefrl.types import EnvInfo, Query, Segment
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "RELEASING.md", *sorted((ROOT / "docs").glob("*.md"))]
 HOOKS = {name: value for name, value in vars(hookspecs).items() if name.startswith("prefrl_")}
 BASE = tree.parse("env: {id: HalfCheetah-v5}\nalgo: {name: ppo}\nsources: {oracle: {}}\n", "base")
 

@@ -174,6 +174,30 @@ def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
         tree.read(write(tmp_path / "a.yaml", "extends: base.yaml"))
 
 
+def test_what_comes_with_prefrl_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ours = tree.read(Path("configs/smoke.yaml")).plain()
+    assert tree.read(Path("smoke.yaml")).plain() == ours
+    assert ours["run"] == {"name": "smoke"}
+    written = tree.read(write(tmp_path / "run.yaml", "extends: [methods/pebble.yaml]\nrun: {seed: 3}")).plain()
+    assert written["run"] == {"seed": 3}
+    assert written["algo"]["name"] == "sac"
+    assert tree.read(write(tmp_path / "other.yaml", "extends: [configs/methods/pebble.yaml]")).plain() == {
+        key: value for key, value in written.items() if key != "run"
+    }
+
+
+def test_ones_own_file_comes_before_ours_and_no_name_leads_out_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "smoke.yaml", "a: 1")
+    assert tree.read(Path("smoke.yaml")).plain() == {"a": 1}
+    for name in ("../pyproject.yaml", "configs/../../pyproject.toml", "configs", "x" * 5000):
+        with pytest.raises(ConfigError, match=r"no such file|cannot be read"):
+            tree.read(Path(name))
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
