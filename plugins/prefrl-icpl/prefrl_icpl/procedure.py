@@ -79,8 +79,8 @@ class Icpl:
             raise ConfigError("sources: the procedure 'icpl' asks which policy's clip is better; name a source.")
         if settings.feedback.items != options.candidates:
             raise ConfigError(
-                f"feedback.items: {settings.feedback.items} clips per question, but procedure.candidates is {options.candidates}; "
-                f"make them equal."
+                f"feedback.items: {settings.feedback.items} clips per question, but procedure.candidates is "
+                f"{options.candidates}; make them equal."
             )
 
     def _begin(self, context: RunContext) -> None:

@@ -85,8 +85,8 @@ def write(folder: Path, rounds: Sequence[Round], title: str) -> None:
     sections = folder / "sections"
     sections.mkdir(exist_ok=True)
     text = (
-        "Programs by a language model; each policy learned from one. Comparisons are counted as (K - 1) * 2N - 1; the true return "
-        "is of the best policy so far, and no prompt holds it."
+        "Programs by a language model; each policy learned from one. Comparisons are counted as (K - 1) * 2N - 1; the true "
+        "return is of the best policy so far, and no prompt holds it."
     )
     _replace(sections / "icpl.json", {"title": title, "text": text, "header": header, "rows": rows})
 

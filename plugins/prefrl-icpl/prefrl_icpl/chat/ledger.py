@@ -64,13 +64,13 @@ class Ledger:
         cure = "Raise it in the run folder's config.yaml and resume; nothing is lost."
         if options.budget_tokens is not None and after.tokens > options.budget_tokens:
             raise RunError(
-                f"procedure.chat.budget_tokens: {self.spent.tokens} of {options.budget_tokens} are spent, the next call may take "
-                f"{cost.tokens}. {cure}"
+                f"procedure.chat.budget_tokens: {self.spent.tokens} of {options.budget_tokens} are spent, the next call may "
+                f"take {cost.tokens}. {cure}"
             )
         if options.budget_money is not None and after.money(options) > options.budget_money:
             raise RunError(
-                f"procedure.chat.budget_money: {self.spent.money(options):.4g} of {options.budget_money:g} is spent, the next call may "
-                f"cost {cost.money(options):.4g}. {cure}"
+                f"procedure.chat.budget_money: {self.spent.money(options):.4g} of {options.budget_money:g} is spent, the next "
+                f"call may cost {cost.money(options):.4g}. {cure}"
             )
         call = max(self._calls, default=0) + 1
         self._write(call, cost)

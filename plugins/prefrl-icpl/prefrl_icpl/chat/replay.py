@@ -45,4 +45,5 @@ def _first_difference(recorded: Messages, asked: Messages) -> str:
         for line in difflib.unified_diff(before, now, lineterm="", n=0)
         if line[:1] in "+-" and line[:3] not in ("---", "+++")
     ]
-    return f"first difference: {lines[0][:80]!r}" if lines else "other roles"
+    changed = next((line for line in lines if line.startswith("+")), lines[0] if lines else "")
+    return f"first difference: {changed[:80]!r}" if changed else "other roles"
