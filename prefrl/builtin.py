@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prefrl.executors.options import LocalOptions, RayOptions
-from prefrl.filters.options import RimeOptions, VotesOptions
+from prefrl.filters.options import ReliabilityOptions, RimeOptions, VotesOptions
 from prefrl.learners.options import PPOOptions, SACOptions, TD3Options
 from prefrl.losses.registered import losses
 from prefrl.procedures.options import GameOptions, OfflineOptions, OnlineOptions
 from prefrl.queries.options import SimilarityOptions
-from prefrl.rewards.options import CropOptions, EnsembleOptions, EntropyOptions, PairwiseOptions, PolicyOptions
+from prefrl.rewards.options import (
+    CropOptions,
+    EnsembleOptions,
+    EntropyOptions,
+    FactorsOptions,
+    PairwiseOptions,
+    PolicyOptions,
+    UsersOptions,
+)
 from prefrl.sources.options import FileOptions
 from prefrl.specs import (
     AugmentationSpec,
@@ -18,6 +26,7 @@ from prefrl.specs import (
     LabelFilterSpec,
     LearnerSpec,
     LossSpec,
+    Needs,
     PretrainerSpec,
     ProcedureSpec,
     RewardModelSpec,
@@ -28,6 +37,10 @@ from prefrl.specs import (
 )
 
 EVERY_KIND = frozenset({"pair", "ranking", "choice", "grade", "binary", "similarity"})
+
+
+def _needs_of_factors(options: FactorsOptions) -> Needs:
+    return frozenset({"factors", "privileged_factors"} if options.privileged else {"factors"})
 
 
 @hookimpl
@@ -85,6 +98,22 @@ def prefrl_register_reward_models() -> Iterable[RewardModelSpec]:
         summary="MLPs of observation and action, averaged",
         options=EnsembleOptions,
         build=lazy("prefrl.rewards.ensemble:Ensemble"),
+        aux=frozenset({"times"}),
+    )
+    yield RewardModelSpec(
+        name="factors",
+        summary="what each of a few chosen factors is worth, by a small curve each, and a rest of observation and action",
+        options=FactorsOptions,
+        build=lazy("prefrl.rewards.factors:FactorReward"),
+        needs=_needs_of_factors,
+        aux=frozenset({"times", "contributions"}),
+    )
+    yield RewardModelSpec(
+        name="users",
+        summary="a reward for each of several users who want different things, and for a new one after a few answers (VPL)",
+        options=UsersOptions,
+        build=lazy("prefrl.rewards.users:UserReward"),
+        aux=frozenset({"times", "latent_mu", "latent_logvar"}),
     )
     yield RewardModelSpec(
         name="policy",
@@ -202,6 +231,13 @@ def prefrl_register_label_filters() -> Iterable[LabelFilterSpec]:
         options=VotesOptions,
         build=lazy("prefrl.filters.votes:Votes"),
         gives=frozenset({"votes"}),
+    )
+    yield LabelFilterSpec(
+        name="reliability",
+        summary="learns how often each source and annotator is wrong, and what is then probably true of a question",
+        options=ReliabilityOptions,
+        build=lazy("prefrl.filters.reliability:Reliability"),
+        corrects_noise=True,
     )
 
 

@@ -10,7 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from prefrl.losses import Labels, MetricBag, PrefLoss, Scores, WeightedSum, coll
 from prefrl.losses.options import BradleyTerryOptions
 from prefrl.losses.pairwise import build as pair_loss
 from prefrl.settings import FitSettings
-from prefrl.specs import Augmentation, FilterContext, LabelFilter, RewardModel, Scorer
+from prefrl.specs import Augmentation, FilterContext, LabelFilter, Measured, OfFactors, PerUser, RewardModel, Scorer
 from prefrl.types import Array, Item, Preference, Query, RewardFit
 
 
@@ -32,6 +32,8 @@ class Part:
     labels: Labels
     index: Tensor
     held_out: Tensor
+    questions: tuple[str, ...] = ()  # (B,) ids of their queries
+    annotators: tuple[str, ...] = ()  # (B,) who gave them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,21 +81,32 @@ def gather(
     batch = reward.collate(items)
     sizes = [len(queries[p.query_id].items) for p in preferences]
     parts = []
-    for labels, rows in collate(preferences, sizes, [weights.get(p.source, 1.0) for p in preferences]).values():
+    counted = [weights.get(p.source, 1.0) for p in preferences]
+    factors = reward.factors if isinstance(reward, OfFactors) else ()
+    users = sorted({p.group for p in preferences}) if isinstance(reward, PerUser) else None
+    for labels, rows in collate(preferences, sizes, counted, users, factors).values():
         width = max(sizes[row] for row in rows)
         index = torch.full((len(rows), width), -1)
         for b, row in enumerate(rows):
             ids = [place[item.id] for item in queries[preferences[row].query_id].items]
             index[b, : len(ids)] = torch.tensor(ids)
         held_out = torch.tensor([share_of(preferences[row].query_id) < validation for row in rows])
-        device = batch.mask.device
-        parts.append(Part(labels.to(device), index.to(device), held_out))
+        device, given = batch.mask.device, [preferences[row] for row in rows]
+        questions, annotators = tuple(p.query_id for p in given), tuple(map(annotator_of, given))
+        parts.append(Part(labels.to(device), index.to(device), held_out, questions, annotators))
+    if isinstance(reward, PerUser) and users is not None:
+        batch = reward.told(batch, users, [(part.labels, part.index, part.held_out) for part in parts])
     return Answers(batch, batch.lengths, tuple(parts))
 
 
 def share_of(query_id: str) -> float:
     """A number in [0, 1) that depends on the query alone."""
     return int(query_id[:8], 16) / 2**32
+
+
+def annotator_of(preference: Preference) -> str:
+    """The source, and who of it where it says so."""
+    return preference.source if preference.annotator == "-" else f"{preference.source}/{preference.annotator}"
 
 
 class Trainer:
@@ -154,6 +167,12 @@ class Trainer:
                 **{f"val_{n}": value for n, value in held_out.items()},
                 **filtered_shares(given, answers),
                 **self._gradient_shares(answers),
+                **{
+                    name: value
+                    for one in self._filters
+                    if isinstance(one, Measured)
+                    for name, value in one.metrics().items()
+                },
             },
         )
 
@@ -224,7 +243,9 @@ class Trainer:
             offset, length = augmentation.windows(length, self._generator)
             start = start + offset
         steps, scale = self._steps(start, length, self._settings.steps if training else None)
-        return member.score(answers.batch, index, steps, scale)
+        group = part.labels.group
+        batch = answers.batch if group is None else answers.batch.told_by(group[rows])
+        return member.score(batch, index, steps, scale)
 
     def _steps(self, start: Tensor, length: Tensor, sample: int | None) -> tuple[Tensor, Tensor]:
         """(B, K, L) steps, -1 for none, and the (B, K) factor by which their sum estimates the sum over the window."""
@@ -247,10 +268,14 @@ class Trainer:
     def _looked_at(self, answers: Answers, part: Part) -> Part:
         labels, held_out = part.labels, part.held_out.to(part.index.device)
         scores = self._every_score(answers, part)
-        context = FilterContext(self._loss, scores, ~held_out, lambda rows: self._refitted(answers, part, rows))
+
+        def refit(rows: Tensor, other: Labels | None = None) -> Tensor:
+            return self._refitted(answers, part, rows, part.labels if other is None else other)
+
+        context = FilterContext(self._loss, scores, ~held_out, refit, part.questions, part.annotators)
         for label_filter in self._filters:
             labels = label_filter.apply(labels, context)
-        return Part(labels.keeping(held_out, part.labels), part.index, part.held_out)
+        return replace(part, labels=labels.keeping(held_out, part.labels))
 
     @torch.no_grad()
     def _every_score(self, answers: Answers, part: Part) -> Tensor:
@@ -259,13 +284,13 @@ class Trainer:
         each = [self._scores(m, answers, part, rows, training=False).s for m in self._reward.scorers()]
         return torch.stack(each)
 
-    def _refitted(self, answers: Answers, part: Part, rows: Tensor) -> Tensor:
+    def _refitted(self, answers: Answers, part: Part, rows: Tensor, labels: Labels) -> Tensor:
         """(E, B, K) scores by fresh members, fitted to `rows` of a part alone by plain Bradley-Terry."""
         fresh = copy.deepcopy(self._reward)
         fresh.reset()
         seed = int(torch.randint(2**62, (), generator=self._generator))
         trainer = Trainer(fresh, pair_loss(BradleyTerryOptions()), self._settings, self._augment, (), seed)
-        fold = Part(part.labels.take(rows), part.index[rows], torch.zeros(len(rows), dtype=torch.bool))
+        fold = Part(labels.take(rows), part.index[rows], torch.zeros(len(rows), dtype=torch.bool))
         trainer.fit(Answers(answers.batch, answers.lengths, (fold,)), 0, 0)
         return trainer._every_score(answers, part)
 

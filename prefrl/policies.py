@@ -196,3 +196,25 @@ def set_moments(statistics: RunningMeanStd | Mapping[str, RunningMeanStd], state
             set_moments(statistics[name], value)
         else:
             setattr(statistics, name, copy.copy(value))
+
+
+class ForUser:
+    """A policy that was trained for many, acting for one: the end of each observation says whom."""
+
+    def __init__(self, policy: Any, latent: Array) -> None:
+        self._policy, self._latent = policy, np.asarray(latent)
+
+    def act(self, obs: Array, deterministic: bool = True) -> Array:
+        return np.asarray(self._policy.act(self._addressed(obs), deterministic))
+
+    def log_prob(self, obs: Array, action: Array) -> Array:
+        return np.asarray(self._policy.log_prob(self._addressed(obs), action))
+
+    def save(self, path: Path) -> None:
+        """The policy that serves everybody."""
+        self._policy.save(path)
+
+    def _addressed(self, obs: Array) -> Array:
+        served = np.asarray(obs).copy()
+        served[:, -len(self._latent) :] = self._latent
+        return served

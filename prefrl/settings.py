@@ -50,6 +50,12 @@ class EnvSettings(Options):
     )
     backend: Literal["gym", "threads", "warp"] = Field("gym", description="who steps the copies")
     kwargs: dict[str, Any] = Field({}, description="arguments of the environment's constructor")
+    user: int = Field(
+        0,
+        ge=0,
+        description="numbers at the end of each observation that say whom the policy serves, drawn at each reset; with "
+        "reward.model: users and as many as its latent has",
+    )
 
 
 class AlgoSettings(Chosen):
@@ -108,6 +114,13 @@ class SourceSettings(Chosen):
     weight: float = Field(1.0, ge=0, description="of its answers in the loss")
     budget: int | None = Field(None, ge=0, description="answers it may be asked for; null: no limit of its own")
     order: int = Field(0, description="lower is asked first; what it leaves undecided goes to the next")
+    overlap: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the questions that sources before it decided which it answers as well, so that agreement tells "
+        "whom to trust (filters: [reliability])",
+    )
     wait: Literal["all", "some", "none"] = Field("all", description="how a round waits for a source that answers later")
     hindsight: int = Field(
         0,

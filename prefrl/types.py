@@ -331,3 +331,4 @@ class EnvInfo:
     task: str = ""  # what the robot should do, in words
     observations: tuple[str, ...] = ()  # a name with unit for each observation entry
     has_states: bool = False  # MuJoCo states are recorded, so that clips can be rendered later
+    user: int = 0  # of the observation's entries the last so many say whom the policy serves

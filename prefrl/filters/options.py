@@ -36,3 +36,16 @@ class VotesOptions(Options):
     folds: int = Field(
         5, ge=2, description="as many models are fitted per member, each without one fold of the answers"
     )
+
+
+class ReliabilityOptions(Options):
+    """How often each source and annotator is wrong, learned together with the reward (Raykar et al. 2010)."""
+
+    folds: int = Field(
+        5, ge=2, description="what the reward says of a question comes from models fitted without its fold"
+    )
+    passes: int = Field(
+        2, ge=1, description="times these are fitted: to all answers alike, then to what the last ones made probable"
+    )
+    error: float = Field(0.2, gt=0, lt=0.5, description="what is expected of somebody who has not answered yet")
+    strength: float = Field(4.0, ge=0, description="how many answers that expectation counts for")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from prefrl.errors import BadAnswer, DataError, choices
-from prefrl.types import Answer, Binary, Choice, Grades, Preference, Tiers, Triplet
+from prefrl.types import Answer, Binary, Choice, Grades, Preference, Rationale, Tiers, Triplet
 
 
 class Kind(StrEnum):
@@ -46,6 +46,10 @@ class Labels:
     weight: Tensor | None = None  # (B,) >= 0
     item_weight: Tensor | None = None  # (B, K) >= 0, of binary answers and grades
     group: Tensor | None = None  # (B,) int: user, objective or stratum
+    factor: Tensor | None = (
+        None  # (B,) int: the factor that decided, by its place among the reward model's; -1 not said
+    )
+    window: Tensor | None = None  # (B, 2) int: first step and one past the last of what decided; -1 not said
     votes: Tensor | None = None  # (B, E) s_0 - s_1 as E independent models see it; pairs only
 
     def take(self, index: Tensor) -> Labels:
@@ -83,7 +87,7 @@ class Labels:
         n = len(self)
         per_item = {"rank", "grade", "binary", "item_weight"}
         for field, value in self._tensors():
-            shape = (n, k) if field in per_item else (n, 3) if field == "outcome" else (n,)
+            shape = (n, k) if field in per_item else (n, *{"outcome": [3], "window": [2]}.get(field, []))
             if field != "votes" and tuple(value.shape) != shape:
                 raise DataError(f"labels.{field} has shape {tuple(value.shape)}; {n} queries of {k} items need {shape}")
             if value.is_floating_point() and not bool(value.isfinite().all()):
@@ -150,13 +154,15 @@ def collate(
     k: Sequence[int],
     weights: Sequence[float] | None = None,
     groups: Sequence[str] | None = None,
+    factors: Sequence[str] = (),
 ) -> dict[Kind, tuple[Labels, Tensor]]:
     """Stored answers as tensors, by kind, each with the indices (M,) of its preferences in `preferences`.
 
     `k[n]` is the number of items of the query that preference n answers, `weights[n]` what its source counts for (1 if
     not given); rows are padded to the most items of their kind. A skip is a row of weight 0, of kind pair. `groups`
     lists the names that `Labels.group` indexes; without it the field stays empty. Strength becomes the margin of pairs
-    and choices; of longer rankings it says nothing about any one pair and is left out.
+    and choices; of longer rankings it says nothing about any one pair and is left out. Rationales become `Labels.factor`,
+    an index into `factors`, and `Labels.window`, where any answer gives one that can be used.
     """
     kinds: dict[Kind, list[int]] = {}
     for n, preference in enumerate(preferences):
@@ -177,9 +183,21 @@ def collate(
             common["group"] = torch.tensor([_place(p, groups) for p in answers])
         if kind in (Kind.PAIR, Kind.CHOICE) and any(p.strength is not None for p in answers):
             common["margin"] = torch.tensor([p.strength or 0.0 for p in answers])
+        common |= _reasons([p.rationale for p in answers], factors)
         fields = _fields(kind, answers, [k[n] for n in rows], width)
         collated[kind] = Labels(kind, **fields, **common).validate(width), torch.tensor(rows)
     return collated
+
+
+def _reasons(rationales: Sequence[Rationale], factors: Sequence[str]) -> Mapping[str, Tensor]:
+    """What decided each answer, as far as it was said; nothing where nobody said anything of use."""
+    found: dict[str, Tensor] = {}
+    if any(reason.factor in factors for reason in rationales):
+        places = [factors.index(r.factor) if r.factor in factors else -1 for r in rationales]
+        found["factor"] = torch.tensor(places)
+    if any(reason.window is not None for reason in rationales):
+        found["window"] = torch.tensor([r.window or (-1, -1) for r in rationales])
+    return found
 
 
 def _place(preference: Preference, groups: Sequence[str]) -> int:

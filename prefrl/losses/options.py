@@ -217,3 +217,15 @@ class PreferenceMatrixOptions(Options):
     """A model of P(i beats j) itself, which may be intransitive."""
 
     smoothing: float = Field(0.0, ge=0, lt=0.5, description="probability that an answer is flipped")
+
+
+class DecidingFactorOptions(Options):
+    """The factor that an answer names is the one that adds most to the preferred clip's lead."""
+
+    temperature: float = Field(1.0, gt=0, description="of the softmax over what the factors add")
+
+
+class DecidingWindowOptions(Options):
+    """The steps that an answer names explain it by themselves."""
+
+    temperature: float = Field(1.0, gt=0)

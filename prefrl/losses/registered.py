@@ -16,7 +16,7 @@ ANY = ORDERS | {"binary", "similarity"}
 
 def losses() -> tuple[dict[str, Any], ...]:
     """name, summary, options, build, kinds, requires, paper, shift_invariant and batch_coupled of every loss."""
-    return (*_over_scores(), *_over_policies(), *_of_items(), *_regularisers())
+    return (*_over_scores(), *_over_policies(), *_of_items(), *_regularisers(), *_of_reasons())
 
 
 def _over_scores() -> Iterator[dict[str, Any]]:
@@ -100,6 +100,18 @@ def _regularisers() -> Iterator[dict[str, Any]]:
     yield _term("vae_kl", "latent users stay near a standard normal", parts.LatentKl, "Poddar et al. 2024")
     yield _term("reward_l2", "small rewards per step", parts.StepSquare, "")
     yield _term("temporal_smooth", "rewards change little from step to step", parts.StepSmoothness, "")
+
+
+def _of_reasons() -> Iterator[dict[str, Any]]:
+    pair = frozenset({"pair"})
+    yield _whole(
+        "deciding_factor", "a term to add: the factor that was named as what decided adds most",
+        options.DecidingFactorOptions, "reasons:deciding_factor", kinds=pair, requires=frozenset({"contributions"}),
+    )  # fmt: skip
+    yield _whole(
+        "deciding_window", "a term to add: the steps that were named as what decided explain the answer",
+        options.DecidingWindowOptions, "reasons:deciding_window", kinds=pair, requires=frozenset({"times"}),
+    )  # fmt: skip
 
 
 def _term(name: str, summary: str, model: type[PartOptions], paper: str, **rest: Any) -> dict[str, Any]:

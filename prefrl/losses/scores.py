@@ -15,7 +15,8 @@ class Scores:
 
     Nothing is applied yet: temperature, alpha, beta, reference and length live in the transforms of a loss alone, so
     that nothing counts twice. Well-known keys of `aux`: ref_logp, prev_logp, length, nll (B, K); resp_logratio,
-    rationale_nll (B,); kl_logratio (M,); others (B, K, J); embed, embed_view (B, K, D); latent_mu, latent_logvar (G, Z).
+    rationale_nll (B,); kl_logratio (M,); others (B, K, J); embed, embed_view (B, K, D); latent_mu, latent_logvar (G, Z);
+    contributions (B, K, F) of named factors; times (B, K, T) which step of the clip each of `step` is, -1 none.
     """
 
     s: Tensor  # (B, K)

@@ -60,16 +60,33 @@ def seeds(comparison: Comparison) -> Table | None:
 
 
 def answers(run: Run) -> Table | None:
-    """Who answered, and how their answers agree with the true return; None where nothing is known of it."""
+    """Who answered, how their answers agree with the true return, and where it was learned, how far they are trusted."""
     if not run.answers:
         return None
+    learned = reliability(run)
     lines = []
     for row in run.answers:
-        name = f"{row['source']}, decided by {row['factor']}" if row["factor"] else row["source"]
+        source = row["source"]
+        name = f"{source}, decided by {row['factor']}" if row["factor"] else source
         right = percent(row["right"] / row["pairs"]) if row["pairs"] else DASH
-        cells = (name, count(row["answered"]), count(row["skipped"]), count(row["pairs"]), right)
-        lines.append(Line(cells, "source", focal=False))
-    return Table(("source", "answered", "skipped", "pairs compared", "agreement with the true return"), tuple(lines))
+        cells = [name, count(row["answered"]), count(row["skipped"]), count(row["pairs"]), right]
+        if learned:
+            cells.append(percent(learned[source]) if source in learned and not row["factor"] else DASH)
+        lines.append(Line(tuple(cells), "source", focal=False))
+    header = ["source", "answered", "skipped", "pairs compared", "agreement with the true return"]
+    if learned:
+        header.append("learned reliability")
+        people = [(name, value) for name, value in learned.items() if "/" in name]
+        lines += [Line((name, *[DASH] * 4, percent(value)), "source", focal=False) for name, value in people]
+    return Table(tuple(header), tuple(lines))
+
+
+def reliability(run: Run) -> dict[str, float]:
+    """Probability that an answer is right as the last fit has learned it, by source and by `<source>/<annotator>`."""
+    metrics = run.fits[-1].metrics if run.fits else {}
+    return {
+        name.removeprefix("reliability/"): value for name, value in metrics.items() if name.startswith("reliability/")
+    }
 
 
 def plain(table: Table) -> list[str]:

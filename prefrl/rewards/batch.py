@@ -44,11 +44,28 @@ def input_size(env: EnvInfo) -> int:
     return int(np.prod(env.obs_shape)) + (env.discrete_actions or int(np.prod(env.action_shape)))
 
 
-def collate_segments(items: Sequence[Item], env: EnvInfo, device: str | torch.device) -> SegmentBatch:
+def recorded_inputs(recorded: Segment | Episode, env: EnvInfo, factors: Sequence[str] = ()) -> Array:
+    """(T, D + F) float32 rows [observation, action, factors] of what was recorded; DataError names a factor it lacks."""
+    rows = step_inputs(recorded.obs[:-1], recorded.action, env)
+    if not factors:
+        return rows
+    for name in factors:
+        if name not in recorded.factors or not np.isfinite(recorded.factors[name]).all():
+            what = "holds no factor" if name not in recorded.factors else "has NaN or infinity in factor"
+            raise DataError(
+                f"reward.factors: {type(recorded).__name__.lower()} {recorded.id[:12]} {what} '{name}', so it cannot be "
+                f"rewarded by it; take it out, or record it where the task measures it."
+            )
+    return np.concatenate([rows, np.stack([recorded.factors[n] for n in factors], 1).astype(np.float32)], axis=1)
+
+
+def collate_segments(
+    items: Sequence[Item], env: EnvInfo, device: str | torch.device, factors: Sequence[str] = ()
+) -> SegmentBatch:
     """Pad segments (a candidate's clip counts as one); texts have no steps and are refused."""
-    rows = [step_inputs(clip.obs[:-1], clip.action, env) for clip in map(clip_of, items)]
+    rows = [recorded_inputs(clip, env, factors) for clip in map(clip_of, items)]
     longest = max(len(row) for row in rows)
-    inputs = np.zeros((len(rows), longest, input_size(env)), np.float32)
+    inputs = np.zeros((len(rows), longest, input_size(env) + len(factors)), np.float32)
     for i, row in enumerate(rows):
         inputs[i, : len(row)] = row
     lengths = torch.tensor([len(row) for row in rows])
@@ -64,6 +81,6 @@ def clip_of(item: Item) -> Segment:
     return clip
 
 
-def episode_inputs(episodes: Sequence[Episode], env: EnvInfo) -> Tensor:
-    """(N, D) rows of all steps of `episodes`, one after the other, on the CPU."""
-    return torch.from_numpy(np.concatenate([step_inputs(e.obs[:-1], e.action, env) for e in episodes]))
+def episode_inputs(episodes: Sequence[Episode], env: EnvInfo, factors: Sequence[str] = ()) -> Tensor:
+    """(N, D + F) rows of all steps of `episodes`, one after the other, on the CPU."""
+    return torch.from_numpy(np.concatenate([recorded_inputs(episode, env, factors) for episode in episodes]))

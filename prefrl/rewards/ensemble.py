@@ -31,13 +31,9 @@ class Member(nn.Module):
     def __init__(self, size: int, options: EnsembleOptions, generator: torch.Generator) -> None:
         super().__init__()
         widths = [size, *options.hidden]
-        layers: list[nn.Module] = []
-        for a, b in itertools.pairwise(widths):
-            layers += [_linear(a, b, generator), ACTIVATIONS[options.activation]()]
-        layers.append(_linear(widths[-1], 1, generator))
+        self.net = perceptron(widths, options.activation, generator)
         if options.output == "tanh":
-            layers.append(nn.Tanh())
-        self.net = nn.Sequential(*layers)
+            self.net.append(nn.Tanh())
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("std", torch.ones(size))
 
@@ -49,7 +45,15 @@ class Member(nn.Module):
     def score(self, batch: SegmentBatch, index: Tensor, steps: Tensor, scale: Tensor) -> Scores:
         inputs, mask = batch.at(index, steps)
         step = self(inputs) * mask * scale.unsqueeze(-1)
-        return Scores(s=step.sum(-1), mask=index >= 0, step=step, step_mask=mask)
+        return Scores(s=step.sum(-1), mask=index >= 0, step=step, step_mask=mask, aux={"times": steps})
+
+
+def perceptron(widths: Sequence[int], activation: str, generator: torch.Generator, outputs: int = 1) -> nn.Sequential:
+    """From widths[0] inputs by way of the others to `outputs`."""
+    layers: list[nn.Module] = []
+    for a, b in itertools.pairwise(widths):
+        layers += [_linear(a, b, generator), ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers, _linear(widths[-1], outputs, generator))
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
@@ -70,6 +74,7 @@ class Ensemble:
     """
 
     markov = True
+    factors: Sequence[str] = ()  # read beside observation and action, last of the inputs
 
     def __init__(self, options: EnsembleOptions, context: BuildContext) -> None:
         self.version = 0
@@ -86,22 +91,25 @@ class Ensemble:
         """Fresh weights; input statistics are kept."""
         generator = torch.Generator().manual_seed(self._seed + self._resets)
         self._resets += 1
-        fresh = [Member(input_size(self._env), self._options, generator) for _ in range(self._options.members)]
+        fresh = [self._member(generator) for _ in range(self._options.members)]
         for new, old in zip(fresh, self.members, strict=False):
             new.mean, new.std = old.mean, old.std
         self.members = [member.to(self._device) for member in fresh]
+
+    def _member(self, generator: torch.Generator) -> Member:
+        return Member(input_size(self._env), self._options, generator)
 
     def scorers(self) -> Sequence[Member]:
         return self.members
 
     def collate(self, items: Sequence[Item]) -> SegmentBatch:
-        return collate_segments(items, self._env, self._device)
+        return collate_segments(items, self._env, self._device, self.factors)
 
     def observe(self, episodes: Sequence[Episode]) -> None:
         """Keep the inputs of recent steps; they set the input statistics and, after a fit, the output scale."""
         if not episodes:
             return
-        self._recent = episode_inputs(episodes, self._env).to(self._device)
+        self._recent = episode_inputs(episodes, self._env, self.factors).to(self._device)
         std, mean = torch.std_mean(self._recent, dim=0, correction=0)
         for member in self.members:
             member.mean, member.std = mean, std.clamp(min=1e-3)
@@ -119,7 +127,7 @@ class Ensemble:
         return torch.stack([torch.cat([member(chunk) for chunk in chunks]) for member in self.members])
 
     def rewards(self, episodes: Sequence[Episode], group: str | None = None) -> Channels:
-        raw = self._raw(episode_inputs(episodes, self._env).to(self._device))
+        raw = self._raw(episode_inputs(episodes, self._env, self.factors).to(self._device))
         normal = (raw - self._offset.unsqueeze(-1)) / self._scale.unsqueeze(-1)
         return {"reward": normal.mean(0).cpu().numpy(), "std": normal.std(0, correction=0).cpu().numpy()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from prefrl.options import Options
 
@@ -19,6 +19,44 @@ class EnsembleOptions(Options):
     activation: Literal["leaky_relu", "relu", "tanh", "silu"] = "leaky_relu"
     output: Literal["tanh", "linear"] = Field("tanh", description="tanh bounds each step's reward before normalisation")
     center: bool = Field(False, description="subtract the mean over recent steps; matters where episodes can end early")
+
+
+class FactorsOptions(EnsembleOptions):
+    """What each of a few factors is worth, and a rest; members, hidden, activation and output describe the rest."""
+
+    factors: tuple[str, ...] = Field(min_length=1, description="factors of the task that the reward may be made of")
+    privileged: bool = Field(
+        False,
+        description="lets factors be chosen that are terms of the designed reward or give one away; reports say so",
+    )
+    shape: tuple[Width, ...] = Field(
+        (8,), description="width of each hidden layer of a factor's curve; none: straight lines"
+    )
+    residual: float = Field(
+        0.1, ge=0, description="what observation and action by themselves may add to a step; 0: nothing"
+    )
+
+    @field_validator("factors")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [name for name in dict.fromkeys(value) if value.count(name) > 1]
+        if twice:
+            raise ValueError(f"'{twice[0]}' is named twice; name each factor once")
+        return value
+
+
+class UsersOptions(Options):
+    """A reward for each user (VPL); add the term `vae_kl` to the loss."""
+
+    latent: int = Field(4, ge=1, description="numbers that make up a user")
+    hidden: tuple[Width, ...] = Field((128, 128), description="width of each hidden layer of the reward")
+    encoder: tuple[Width, ...] = Field((64,), description="width of each hidden layer of what finds a user")
+    activation: Literal["leaky_relu", "relu", "tanh", "silu"] = "silu"
+    context: int = Field(
+        8,
+        ge=1,
+        description="a user is found from at most so many of his answers in each step of the fit, often from fewer",
+    )
 
 
 class PolicyOptions(Options):

@@ -17,6 +17,7 @@ from prefrl import mujoco_log
 from prefrl.errors import ConfigError, EnvironmentMissing, choices
 from prefrl.rollout.factors import NEVER_END, TASKS, KnownTask
 from prefrl.rollout.termination import Absorb
+from prefrl.rollout.users import Served
 from prefrl.settings import EnvSettings
 from prefrl.types import Array, EnvInfo, Factor
 
@@ -67,10 +68,10 @@ def _adapted(env: gym.Env[Any, Any], settings: EnvSettings) -> gym.Env[Any, Any]
         env = gym.wrappers.FlattenObservation(env)
     if env.spec and env.spec.id in TASKS:
         env = Named(env, TASKS[env.spec.id])
-    if settings.termination != "absorb":
-        return env
-    factors = declared(env).get("factors", {})
-    return Absorb(env, [name for name, meta in factors.items() if meta.get("motion")])
+    if settings.termination == "absorb":
+        factors = declared(env).get("factors", {})
+        env = Absorb(env, [name for name, meta in factors.items() if meta.get("motion")])
+    return Served(env, settings.user) if settings.user else env
 
 
 def _register_dm_control(env_id: str) -> None:
@@ -150,6 +151,8 @@ def describe(env: gym.Env[Any, Any], env_id: str) -> EnvInfo:
         }
     else:
         factors = {name: Factor(name) for name in _scalar_infos(env)}
+    user = int(env.get_wrapper_attr("user_width")) if env.has_wrapper_attr("user_width") else 0
+    named = tuple(known.get("observations", ()))
     return EnvInfo(
         id=env_id,
         obs_shape=flat_shape(env.observation_space),
@@ -160,8 +163,9 @@ def describe(env: gym.Env[Any, Any], env_id: str) -> EnvInfo:
         factors=factors,
         costs=tuple(known.get("costs", {})),
         task=known.get("task", ""),
-        observations=tuple(known.get("observations", ())),
+        observations=named and (*named, *(f"whom the policy serves, {i} [1]" for i in range(user))),
         has_states=mujoco_of(env) is not None,
+        user=user,
     )
 
 

@@ -1,4 +1,7 @@
-"""Several sources as one: queries in, durable answers out; what one source leaves undecided falls through to the next."""
+"""Several sources as one: queries in, durable answers out; what one source leaves undecided falls through to the next.
+
+Of what others decided before it a source answers the share `overlap` as well.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from prefrl.sources.guard import VisiblePool, checked, hide
 from prefrl.sources.hindsight import Hindsight
 from prefrl.specs import AskContext, BuildContext, Deferred, Desk, Needs, Source, SourceSpec
 from prefrl.store import DataSet
-from prefrl.types import EnvInfo, Preference, Query
+from prefrl.types import EnvInfo, Preference, Query, content_hash
 
 POLL_SECONDS = 0.2  # between looks at the store for answers that others write
 
@@ -67,12 +70,14 @@ class Panel:
         return {seat.name: seat.settings.weight for seat in self._seats}
 
     def ask(self, queries: Sequence[Query], context: Callable[[Seat], AskContext]) -> list[Preference]:
-        """Every answer is stored before the next is asked for; undecided queries go on to the next source."""
+        """Every answer is stored before the next is asked for; undecided queries go on to the next source, and of the decided
+        ones the share that it answers as well."""
         self._data.add_queries(queries)
         answers: list[Preference] = []
         for seat in self._seats:
             decided = {answer.query_id for answer in answers}
-            asked = self._within_budget(seat, [query for query in queries if query.id not in decided])
+            open_to_it = [query for query in queries if query.id not in decided or _again(query, seat)]
+            asked = self._within_budget(seat, open_to_it)
             if asked:
                 answers += self._answers(seat, asked, context(seat))
         return answers
@@ -125,6 +130,12 @@ class Panel:
         self._asked = dict(state["asked"])
         for seat in self._seats:
             restore(seat.source, state["sources"][seat.name])
+
+
+def _again(query: Query, seat: Seat) -> bool:
+    """Whether this source answers a decided question too; depends on question and source alone."""
+    drawn = int(content_hash(seat.name.encode(), query.id.encode())[:8], 16) / 2**32
+    return drawn < seat.settings.overlap
 
 
 def seat(name: str, spec: SourceSpec, settings: SourceSettings, context: BuildContext, kind: str) -> Seat:

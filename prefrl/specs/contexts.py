@@ -99,8 +99,10 @@ class FilterContext:
     loss: PrefLoss
     scores: torch.Tensor  # (E, B, K) raw scores by every member as it is now
     training: torch.Tensor  # (B,) bool: answers to learn from; of the others nothing but votes is taken over
-    # rows -> (E, B, K) raw scores by fresh members fitted to those rows alone
-    refit: Callable[[torch.Tensor], torch.Tensor]
+    # rows, and labels (B answers) where not those of the people -> (E, B, K) raw scores by fresh members fitted to them alone
+    refit: Callable[..., torch.Tensor]
+    questions: Sequence[str] = ()  # (B,) id of each answer's query: equal ones were asked of several
+    annotators: Sequence[str] = ()  # (B,) who gave each: "<source>", or "<source>/<annotator>" where it has several
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,31 @@ class PolicyTrained(Protocol):
         ...
 
 
+@runtime_checkable
+class PerUser(Protocol):
+    """A reward model that differs by whose preference it is (`Preference.group`)."""
+
+    def told(
+        self, batch: Any, users: Sequence[str], answers: Sequence[tuple[Labels, torch.Tensor, torch.Tensor]]
+    ) -> Any:
+        """`batch` with what each user said: labels, items (B, K) and what is held out (B,) of each kind of answer.
+
+        Its `told_by(user)` is what scorers are then given, `user` (B,) being places in `users`.
+        """
+        ...
+
+    def latent(self, answers: Sequence[tuple[Query, Preference]]) -> Array:
+        """(Z,) somebody new, from a few answers."""
+        ...
+
+
+@runtime_checkable
+class OfFactors(Protocol):
+    """A reward model made of named factors: answers that say which one decided are told to its losses by its place here."""
+
+    factors: Sequence[str]
+
+
 class Policy(Protocol):
     """What acts. Observations are raw; a policy normalises for itself."""
 
@@ -220,6 +245,13 @@ class LabelFilter(Protocol):
     def state_dict(self) -> Mapping[str, Any]: ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """Something of a fit, a label filter for one, that has found out something to be reported with it."""
+
+    def metrics(self) -> Mapping[str, float]: ...
 
 
 class Bonus(Protocol):

@@ -19,10 +19,21 @@ from prefrl.specs import LossSpec
 from prefrl.testing.promises import chosen
 
 B, K, T = 5, 4, 3  # queries, items and steps of an example
-PER_ITEM = {"ref_logp", "prev_logp", "length", "nll", "others", "embed", "embed_view", "pref_logit"}
+PER_ITEM = {
+    "ref_logp",
+    "prev_logp",
+    "length",
+    "nll",
+    "others",
+    "embed",
+    "embed_view",
+    "pref_logit",
+    "contributions",
+    "times",
+}
 PER_QUERY = {"resp_logratio", "rationale_nll"}
 # aux that a loss trains directly
-TRAINED = {"embed", "embed_view", "latent_mu", "latent_logvar", "pref_logit"} | {
+TRAINED = {"embed", "embed_view", "latent_mu", "latent_logvar", "pref_logit", "contributions"} | {
     "nll",
     "resp_logratio",
     "rationale_nll",
@@ -47,7 +58,8 @@ def example(kind: Kind, requires: frozenset[str], dtype: torch.dtype = torch.flo
     g = torch.Generator().manual_seed(seed)
     k = 2 if kind is Kind.PAIR else 3 if kind is Kind.SIMILARITY else K
     normal = torch.randn(B, k, T, generator=g, dtype=torch.float64)
-    aux = {key: _aux(key, k, g).to(dtype) for key in sorted(requires)}
+    made = {key: _aux(key, k, g) for key in sorted(requires)}
+    aux = {key: value.to(dtype) if value.is_floating_point() else value for key, value in made.items()}
     return Example((-normal.exp()).to(dtype), torch.ones(B, k, dtype=torch.bool), aux, _labels(kind, k, g, dtype))
 
 
@@ -55,7 +67,10 @@ def _aux(key: str, k: int, g: torch.Generator) -> Tensor:
     shapes = {
         "others": (B, k, 1), "embed": (B, k, 6), "embed_view": (B, k, 6), "kl_logratio": (7,), "pref_logit": (B, k, k),
         "latent_mu": (2, 3), "latent_logvar": (2, 3), "resp_logratio": (B,), "rationale_nll": (B,),
+        "contributions": (B, k, 3),
     }  # fmt: skip
+    if key == "times":
+        return torch.arange(T).expand(B, k, T)
     values = torch.randn(shapes.get(key, (B, k)), generator=g, dtype=torch.float64)
     if key == "length":
         return (values.abs() * 3).ceil().clamp_min(1)
@@ -69,7 +84,10 @@ def _labels(kind: Kind, k: int, g: torch.Generator, dtype: torch.dtype) -> Label
     weight = uniform(B) + 0.5
     if kind in (Kind.PAIR, Kind.SIMILARITY):
         pref = torch.tensor([1.0, 0.0, 0.5, 0.8, 1.0], dtype=dtype)
-        return Labels(kind, pref=pref, weight=weight)
+        if kind is Kind.SIMILARITY:
+            return Labels(kind, pref=pref, weight=weight)
+        window = torch.tensor([[0, 2], [1, 3], [0, 3], [-1, -1], [2, 3]])
+        return Labels(kind, pref=pref, weight=weight, factor=torch.tensor([0, 2, 1, -1, 1]), window=window)
     order = uniform(B, k).argsort(1)
     if kind is Kind.RANK:
         tied = torch.tensor([[0, 1, 1, 2]]).gather(1, order[:1])

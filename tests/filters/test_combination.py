@@ -48,6 +48,8 @@ def test_what_goes_together(filters: list[str], loss: Any) -> None:
         (["rime"], pair(link={"robust": 0.1}), "rime and link 'robust' both correct"),
         (["rime", "votes"], pair(label_tf=["flip_by_votes"]), "rime and flip_by_votes both correct"),
         (["rime", "rime"], pair(), "rime and rime both correct"),
+        (["reliability"], pair(smoothing=0.1), "reliability and smoothing both correct"),
+        (["reliability", "rime"], pair(), "reliability and rime both correct"),
         (["rime"], PreferenceMatrixOptions(smoothing=0.1), "rime and smoothing both correct"),
         (
             [],

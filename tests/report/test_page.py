@@ -295,3 +295,17 @@ def test_a_damaged_section_is_said(run: Path, videos: Path) -> None:
     (run / "sections" / "heron.json").write_text(json.dumps({"title": "x"}))
     with pytest.raises(DataError, match="is no section of a report; it needs title, text, header and rows"):
         write(run, videos=videos)
+
+
+def test_how_far_sources_are_trusted_stands_beside_who_answered(run: Path, videos: Path) -> None:
+    rows = [{"source": "people", "factor": None, "answered": 40, "skipped": 10, "pairs": 40, "right": 30}]
+    (run / "sources.json").write_text(json.dumps({"answers": rows}))
+    lines = (run / "fits.jsonl").read_text().splitlines()
+    last = json.loads(lines[-1])
+    last["metrics"] = {"reliability/people": 0.81, "reliability/people/ann": 0.93}
+    (run / "fits.jsonl").write_text("\n".join([*lines[:-1], json.dumps(last)]) + "\n")
+    write(run, videos=videos)
+    markdown = (run / "report.md").read_text(encoding="utf-8")
+    assert "| agreement with the true return | learned reliability |" in markdown
+    assert "| people | 40 | 10 | 40 | 75% | 81% |" in markdown
+    assert "| people/ann | - | - | - | - | 93% |".replace("-", "\N{EN DASH}") in markdown

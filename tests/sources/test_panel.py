@@ -163,6 +163,21 @@ def test_a_source_sees_what_it_declared(data: DataSet) -> None:
         assert (item.true_reward is not None, set(item.factors)) == (reward, factors)
 
 
+def test_a_second_opinion_on_all_or_on_a_share_of_what_was_decided(data: DataSet) -> None:
+    one, other = Teacher("one", lambda i: i != 2), Teacher("other")
+    assert ask(Panel([sat(one), sat(other, overlap=1.0)], data, ENV))[3:] == [("other", i) for i in range(4)]
+    many = [query(100 + i) for i in range(200)]
+    both = ask(Panel([sat(one), sat(Teacher("third"), overlap=0.25, budget=500)], data, ENV), many)
+    assert 30 <= sum(source == "third" for source, _ in both) <= 70
+    again = ask(Panel([sat(one), sat(Teacher("third"), overlap=0.25)], data, ENV), many)
+    assert both == again
+
+
+def test_a_second_opinion_counts_against_the_budget(data: DataSet) -> None:
+    one, other = Teacher("one"), Teacher("other")
+    assert ask(Panel([sat(one), sat(other, overlap=1.0, budget=2)], data, ENV))[4:] == [("other", 0), ("other", 1)]
+
+
 def test_weights_are_by_instance(data: DataSet) -> None:
     panel = Panel([sat(Teacher("a"), weight=2.0), sat(Teacher("b"))], data, ENV)
     assert panel.weights == {"a": 2.0, "b": 1.0}
