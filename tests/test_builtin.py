@@ -19,9 +19,11 @@ from prefrl.specs import (
     Selector,
     Spec,
 )
-from prefrl.types import EnvInfo
+from prefrl.types import EnvInfo, Factor
 
-CONTEXT = BuildContext(run="r", name="n", seed=0, env=EnvInfo("Toy-v0", (2,), (1,)))
+CONTEXT = BuildContext(
+    run="r", name="n", seed=0, env=EnvInfo("Toy-v0", (2,), (1,), factors={"height": Factor("height", privileged=False)})
+)
 KINDS = [name.removeprefix("prefrl_register_") for name in vars(builtin) if name.startswith("prefrl_register_")]
 
 

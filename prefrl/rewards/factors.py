@@ -22,7 +22,7 @@ from prefrl.types import EnvInfo
 if TYPE_CHECKING:
     from prefrl.specs import BuildContext
 
-STEEPEST = 0.1  # of a curve's slope in standard units at the start: what nothing was said about is worth little
+STEEPEST = 0.01  # of a line at the start, in standard units: what nothing was said about is worth little
 
 
 class FactorMember(Member):
@@ -35,8 +35,13 @@ class FactorMember(Member):
         widths = [1, *options.shape]
         many = factors if options.shape else 0
         self.curves = nn.ModuleList(perceptron(widths, "tanh", generator) for _ in range(many))
-        for curve in self.curves:  # straight until answers bend it: a random bend outweighs what 20 answers say
-            nn.init.zeros_(cast(nn.Linear, cast(nn.Sequential, curve)[-1]).weight)
+        for net in (
+            *self.curves,
+            self.net,
+        ):  # nothing until answers say so: what is random outweighs what 20 answers say
+            last = [layer for layer in cast(nn.Sequential, net) if isinstance(layer, nn.Linear)][-1]
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
         self.register_buffer("mean", torch.zeros(size + factors))
         self.register_buffer("std", torch.ones(size + factors))
 
@@ -75,25 +80,29 @@ class FactorReward(Ensemble):
     _options: FactorsOptions
 
     def __init__(self, options: FactorsOptions, context: BuildContext) -> None:
-        allowed(options, context.env, context.name)
-        self.factors = options.factors
+        self.factors = chosen(options, context.env, context.name)
         super().__init__(options, context)
 
     def _member(self, generator: torch.Generator) -> FactorMember:
         return FactorMember(input_size(self._env), len(self.factors), self._options, generator)
 
 
-def allowed(options: FactorsOptions, env: EnvInfo, where: str) -> None:
-    """ConfigError where a factor is unknown, or gives the designed reward away without leave."""
+def chosen(options: FactorsOptions, env: EnvInfo, where: str) -> tuple[str, ...]:
+    """The factors it may be made of; ConfigError where one is unknown, or gives the designed reward away without leave."""
+    free = tuple(name for name, factor in env.factors.items() if not factor.privileged)
     for name in options.factors:
         if name not in env.factors:
             raise ConfigError(f"{where}.factors: {env.id} has no factor '{name}'. {choices(name, env.factors)}")
     hidden = [name for name in options.factors if env.factors[name].privileged]
     if hidden and not options.privileged:
-        open_ones = ", ".join(name for name, factor in env.factors.items() if not factor.privileged)
         raise ConfigError(
             f"{where}.factors: {', '.join(hidden)} gives the designed reward of {env.id} away, which a robot does not have; "
-            f"set privileged: true, and reports will say so, or take others: {open_ones or 'there are none'}."
+            f"set privileged: true, and reports will say so, or take others: {', '.join(free) or 'there are none'}."
         )
     if options.privileged and not hidden:
         raise ConfigError(f"{where}.privileged: is set, but no chosen factor of {env.id} is privileged; leave it out.")
+    if not (options.factors or free):
+        raise ConfigError(
+            f"{where}.factors: {env.id} has no factor that is not privileged; name some, or take ensemble."
+        )
+    return options.factors or free

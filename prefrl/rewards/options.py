@@ -24,16 +24,19 @@ class EnsembleOptions(Options):
 class FactorsOptions(EnsembleOptions):
     """What each of a few factors is worth, and a rest; members, hidden, activation and output describe the rest."""
 
-    factors: tuple[str, ...] = Field(min_length=1, description="factors of the task that the reward may be made of")
+    factors: tuple[str, ...] = Field(
+        (), description="factors of the task that the reward may be made of; none named: all that are not privileged"
+    )
     privileged: bool = Field(
         False,
         description="lets factors be chosen that are terms of the designed reward or give one away; reports say so",
     )
     shape: tuple[Width, ...] = Field(
-        (8,), description="width of each hidden layer of a factor's curve; none: straight lines"
+        (),
+        description="width of each hidden layer of a factor's curve; none: a straight line, which few answers determine",
     )
     residual: float = Field(
-        0.1, ge=0, description="what observation and action by themselves may add to a step; 0: nothing"
+        0.02, ge=0, description="what observation and action by themselves may add to a step; 0: nothing"
     )
 
     @field_validator("factors")

@@ -136,6 +136,7 @@ def test_privileged_factors_need_leave_and_leave_needs_them() -> None:
     ):
         model(factors=("speed",))
     assert model(factors=("speed", "height"), privileged=True).factors == ("speed", "height")
+    assert tuple(model(factors=()).factors) == ("height", "tilt")
     with pytest.raises(ConfigError, match="privileged: is set, but no chosen factor"):
         model(privileged=True)
 
