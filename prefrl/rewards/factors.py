@@ -46,7 +46,7 @@ class FactorMember(Member):
         self.register_buffer("std", torch.ones(size + factors))
 
     def parts(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Worth of each factor (..., F) and the rest (...). A curve is a line and a bend, so that it goes on beyond the data."""
+        """Worth of each factor (..., F) and the rest (...). A curve is a line and a bend, and goes on beyond the data."""
         normal = ((inputs - self.mean) / self.std).clamp(-10, 10)
         split = inputs.shape[-1] - len(self.slope)
         rest, factors = normal[..., :split], normal[..., split:]
