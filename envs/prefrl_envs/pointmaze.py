@@ -6,6 +6,7 @@ shows it. The distance is along the shortest way around the walls, computed from
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -153,15 +154,22 @@ TASK = Task(
 
 
 class PointMazeEnv(TaskEnv):
-    """`prefrl_envs:PointMaze-v0`, 50 steps of 0.1 s. `goal` names one pad for all episodes; info["goal"] names it too."""
+    """`prefrl_envs:PointMaze-v0`, 50 steps of 0.1 s; info["goal"] names the pad that is marked, or nearest to the mark.
+
+    `goal` names one pad for all episodes; `goals` are points (x, y) of which one is marked in each episode, pad or not.
+    """
 
     task = TASK
     metadata = TASK.metadata(fps=10)
 
-    def __init__(self, goal: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, goal: str | None = None, goals: Sequence[Sequence[float]] | None = None, **kwargs: Any) -> None:
         if goal is not None and goal not in GOALS:
             raise ValueError(f"goal: no pad '{goal}'. Allowed: {', '.join(GOALS)}.")
-        self._goal = goal
+        if goal is not None and goals is not None:
+            raise ValueError("goal names a pad and goals lists points: give one of them.")
+        self._goals = None if goals is None else _points(goals)
+        if goal is not None:
+            self._goals = np.array([GOALS[goal]])
         super().__init__(**kwargs)
         if goal is not None:
             self.metadata = deepcopy(self.metadata)
@@ -173,11 +181,19 @@ class PointMazeEnv(TaskEnv):
 
     def reset_model(self) -> Array:
         super().reset_model()
-        if self._goal is not None:
+        if self._goals is not None:
             qpos = self.data.qpos.copy()
-            qpos[2:] = GOALS[self._goal]
+            qpos[2:] = self._goals[self.np_random.integers(len(self._goals))]
             self.set_state(qpos, self.data.qvel)
         return self._observation(self._state())
 
     def _get_reset_info(self) -> dict[str, Any]:
         return {"goal": goal_name(self._state())}
+
+
+def _points(goals: Sequence[Sequence[float]]) -> Array:
+    """(G, 2), all within the outer walls."""
+    points = np.asarray(goals, np.float64)
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points) or np.abs(points).max() > INSIDE - BALL:
+        raise ValueError(f"goals: points (x, y) within {INSIDE - BALL} m of the middle are needed, not {goals}.")
+    return points
