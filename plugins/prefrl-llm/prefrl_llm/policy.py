@@ -36,7 +36,8 @@ class TextPolicy:
     ) -> None:
         self.language, self._prompts, self.names, self.generator = language, prompts, tuple(names), generator
         self._said = language.completions(self.names)
-        self._cache = cache  # the reference's; None for the policy that learns
+        self.cache = cache  # the reference's; None for the policy that learns
+        self.reference: TextPolicy | None = None
         _tell_apart(self._said, self.names)
 
     def frozen(self) -> TextPolicy:
@@ -91,7 +92,7 @@ class TextPolicy:
         return self._of(Tokens(inputs["ids"], inputs["length"]), self._said[actions])
 
     def _of(self, prompt: Tokens, completion: Tokens) -> Tensor:
-        cache = self._cache
+        cache = self.cache
         if cache is None:
             return self.language.log_probs(prompt, completion).sum(1)
         keys = keys_of(*joined(prompt, completion))
@@ -109,18 +110,18 @@ class TextPolicy:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Of all weights; of a reference, what a reset returns to."""
-        return self.language.state_dict(reference=self._cache is not None)
+        return self.language.state_dict(reference=self.cache is not None)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Of a reference nothing is loaded: it is frozen anew from the model that the configuration names."""
-        if self._cache is None:
+        if self.cache is None:
             self.language.load_state_dict(state)
 
     def save(self, path: Path) -> None:
         """One zip: `algo.model` takes it, and what is in it is a folder of Hugging Face's."""
         self.language.save(path)
-        if (reference := getattr(self, "reference", None)) is not None:
-            reference._cache.write()
+        if self.reference is not None and self.reference.cache is not None:
+            self.reference.cache.write()
 
 
 def _tell_apart(said: Tokens, names: Sequence[str]) -> None:

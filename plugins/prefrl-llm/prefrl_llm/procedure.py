@@ -73,17 +73,18 @@ class SameStart:
         items, length = settings.feedback.items, settings.feedback.segment
         kind: Any = "pair" if items == 2 else "ranking"
         run = f"{settings.run.name}/{settings.run.seed}"
-        queries: list[Query] = []
+        queries: dict[str, Query] = {}  # small tasks repeat themselves
         for first in range(0, TRIES * wanted, AT_ONCE):
             seeds = [next(starts) for _ in range(min(AT_ONCE, TRIES * wanted - first))]
             attempts = [context.collect(Sampled(policy), len(seeds), seeds[0]) for _ in range(items)]
             for of_one_start in zip(*attempts, strict=True):
                 clips = {clip.id: clip for clip in (beginning(episode, length) for episode in of_one_start)}
                 if len(clips) == items and len(queries) < wanted:
-                    queries.append(Query.of(run, number, tuple(clips.values()), kind=kind, why="one start"))
+                    query = Query.of(run, number, tuple(clips.values()), kind=kind, why="one start")
+                    queries[query.id] = query
             if len(queries) == wanted:
                 break
-        return queries
+        return list(queries.values())
 
     def state_dict(self) -> Mapping[str, Any]:
         return {}
