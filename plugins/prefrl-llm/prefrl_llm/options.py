@@ -49,9 +49,7 @@ class ModelOptions(Options):
         LoraOptions(), description="null: all weights are learned, and a frozen copy is the reference"
     )
     chunk: int = Field(256, ge=1, description="texts per pass where nothing is learned")
-    cache: str | None = Field(
-        None, description="file that keeps the reference's log-probabilities from run to run"
-    )
+    cache: str | None = Field(None, description="file that keeps the reference's log-probabilities from run to run")
 
 
 class Number(Options):
@@ -112,7 +110,9 @@ class SftOptions(Options):
 class HeldOutOptions(Options):
     """Starts that no question was about, where the policy plays against its reference at the end."""
 
-    kwargs: dict[str, Any] = Field({}, description="arguments of the environment that differ there, merged with its own")
+    kwargs: dict[str, Any] = Field(
+        {}, description="arguments of the environment that differ there, merged with its own"
+    )
     episodes: int = Field(100, ge=1)
 
 

@@ -100,7 +100,9 @@ class Outcome:
         return float((scores.s - scores.aux["ref_logp"]).mean())
 
 
-def play(policy: Any, env_id: str, kwargs: Mapping[str, Any], seeds: Sequence[int], deterministic: bool = True) -> Played:
+def play(
+    policy: Any, env_id: str, kwargs: Mapping[str, Any], seeds: Sequence[int], deterministic: bool = True
+) -> Played:
     """One episode per seed, on environments of one's own."""
     envs = [gymnasium.make(env_id, **kwargs) for _ in range(min(AT_ONCE, len(seeds)))]
     returns, success, actions = np.zeros(len(seeds)), np.full(len(seeds), np.nan), [[] for _ in seeds]

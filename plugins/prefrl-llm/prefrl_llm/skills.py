@@ -156,7 +156,9 @@ def _skill(name: str, what: str | Sequence[float], options: SkillsOptions, task:
         goal, aim = None, ()
     else:
         if options.policy is None or options.goal is None:
-            raise ConfigError(f"{where}: a goal needs `policy`, which takes it, and `goal`, the entries where it stands.")
+            raise ConfigError(
+                f"{where}: a goal needs `policy`, which takes it, and `goal`, the entries where it stands."
+            )
         if len(what) != len(options.goal.entries) or (
             options.goal.relative and len(options.goal.relative) != len(what)
         ):
@@ -191,7 +193,16 @@ def _policy(name: str, algorithm: str, where: str) -> tuple[Any, Any]:
 def _loaded(path: Path, changed: int, algorithm: str, where: str) -> tuple[Any, Any]:
     try:
         policy = ALGORITHMS[algorithm].load(path, device="cpu", custom_objects={"buffer_size": 1}).policy
-    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RuntimeError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        json.JSONDecodeError,
+    ) as error:
         raise ConfigError(f"{where}: {path} is no policy that SB3's {algorithm} saved ({error}).") from error
     statistics = path.with_name("vecnormalize.pkl")
     if not statistics.is_file():

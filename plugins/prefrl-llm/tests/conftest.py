@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ COLOURS = ("red", "green", "blue", "grey")
 class Colours(gymnasium.Env[Any, Any]):
     """Two choices among four colours; each is worth 1 if it is the goal's. `goals` are the places of those that come up."""
 
-    metadata = {"render_modes": [], "prefrl": {"actions": list(COLOURS), "task": "Say the colour of the goal."}}  # noqa: RUF012
+    metadata = {"render_modes": [], "prefrl": {"actions": list(COLOURS), "task": "Say the colour of the goal."}}
 
     def __init__(self, goals: Any = (0, 1, 2, 3)) -> None:
         self.observation_space = spaces.Box(-10.0, 10.0, (3,), np.float64)
@@ -54,13 +54,13 @@ algo:
   lora: {rank: 8, alpha: 16}
 procedure: {name: same_start, sft: {updates: 60, episodes: 20, batch_size: 32, learning_rate: 3.0e-3}, held_out: {episodes: 20}}
 pretrain: null
-feedback: {total: 40, rounds: 2, segment: 2}
+feedback: {total: 120, rounds: 2, segment: 2}
 sources: {oracle: {}}
 reward:
   model: policy
   log_prob: density
-  loss: {name: dpo, beta: 0.1}
-  fit: {updates: 60, epochs: 100, batch_size: 16, learning_rate: 3.0e-3, stop_accuracy: null}
+  loss: {name: dpo, beta: 1.0}
+  fit: {updates: 100, epochs: 100, batch_size: 16, learning_rate: 3.0e-3, stop_accuracy: null}
 evaluate: {every: 1, episodes: 10, final_episodes: 10}
 """
 
@@ -72,9 +72,12 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
     from prefrl.plugins import PluginHost
     from prefrl.procedures.run import Run
 
-    def run(*sets: str, name: str = "tiny", text: str = TINY) -> Path:
+    def run(*sets: str, name: str = "tiny", changes: Mapping[str, str] | None = None) -> Path:
         monkeypatch.chdir(tmp_path)
-        path = tmp_path / f"{name}.yaml"
+        path, text = tmp_path / f"{name}.yaml", TINY
+        for old, new in (changes or {}).items():
+            assert old in text
+            text = text.replace(old, new)
         path.write_text(f"{text}\nrun: {{name: {name}}}\n", encoding="utf-8")
         tree = config.read(path, sets)
         host = PluginHost.from_environment(None, config.plugins_of(tree))

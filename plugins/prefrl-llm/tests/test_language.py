@@ -218,7 +218,9 @@ def test_a_tokenizer_of_another_model_is_a_sentence(tmp_path: Path) -> None:
     folder = saved(language(), tmp_path / "small")
     big = loading.make_tokenizer([f"w{i:04d}" for i in range(900)], 1200)
     big.save_pretrained(tmp_path / "big")
-    with pytest.raises(ConfigError, match=r"^algo\.tokenizer: it gives token numbers up to \d+, and the model knows \d+; "):
+    with pytest.raises(
+        ConfigError, match=r"^algo\.tokenizer: it gives token numbers up to \d+, and the model knows \d+; "
+    ):
         Language(LearnerOptions(model=str(folder), tokenizer=str(tmp_path / "big")), [], 0, "cpu", "algo")
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from typer.testing import CliRunner
 
 from prefrl.cli import app
 from prefrl.errors import ConfigError
 from prefrl.store import open_store
+from prefrl_llm.learner import LanguageLearner
 
 Train = Callable[..., Path]
 
@@ -22,11 +22,11 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_forty_comparisons_teach_it_what_its_reference_does_not_know(train: Train) -> None:
+def test_comparisons_teach_it_what_its_reference_does_not_know(train: Train) -> None:
     run = train()
     told = json.loads((run / "outcome.json").read_text(encoding="utf-8"))
     held_out = told["held_out"]
-    assert told["answered"] <= 40
+    assert told["answered"] <= 120
     assert held_out["win_rate_over_sampled"]["share"] >= 0.75
     assert held_out["policy_success"] > held_out["sampled_success"]
     fits = lines(run / "fits.jsonl")
@@ -63,20 +63,30 @@ def test_it_goes_on_from_what_another_run_saved(train: Train) -> None:
     quick = ("feedback.total=6", "reward.fit.updates=4", "procedure.held_out.episodes=2")
     first = train(*quick, name="first")
     second = train(*quick, f"algo.model={first}", "procedure.sft.updates=0", name="second")
-    assert lines(second / "evaluations.jsonl")[0]["true_return"] == lines(first / "evaluations.jsonl")[-1]["true_return"]
+    assert (
+        lines(second / "evaluations.jsonl")[0]["true_return"] == lines(first / "evaluations.jsonl")[-1]["true_return"]
+    )
 
 
 @pytest.mark.parametrize(
-    ("sets", "said"),
+    ("changes", "said"),
     [
-        (("reward={model: ensemble}",), "procedure.name: 'same_start' fits a policy to answers and no reward model"),
-        (("sources={}",), "asks which attempt is better; name a source"),
-        (("algo.actions=[red, green]",), "algo.actions: 2 names for 4 actions: red, green; name each"),
-        (("procedure={name: online}", "reward={model: ensemble}"), "algo.name: 'llm' learns from answers and not from reward"),
-        (("env.id=Pendulum-v1", "algo={prompt: null, describe: {}}"), "picks among named actions, and this environment has Box"),
+        (
+            {"model: policy\n  log_prob: density\n  loss: {name: dpo, beta: 1.0}": "model: ensemble"},
+            "procedure.name: 'same_start' fits a policy to answers and no reward model",
+        ),
+        ({"sources: {oracle: {}}": "sources: {}"}, "asks which attempt is better; name a source"),
+        ({"name: llm": "name: llm\n  actions: [red, blue]"}, "algo.actions: 2 names for 4 actions: red, blue; name each"),
+        ({"name: same_start, sft": "name: offline, clone: 1} #"}, "the procedure 'offline' asks nobody"),
+        ({"id: PrefrlColours-v0": "id: Pendulum-v1"}, "picks among named actions, and this environment has Box actions"),
     ],
 )
-def test_what_does_not_go_together_is_a_sentence(sets: tuple[str, ...], said: str, train: Train) -> None:
+def test_what_does_not_go_together_is_a_sentence(changes: dict[str, str], said: str, train: Train) -> None:
     with pytest.raises(ConfigError) as caught:
-        train(*sets)
+        train(changes=changes)
     assert said in str(caught.value)
+
+
+def test_reward_teaches_it_nothing_and_it_says_so() -> None:
+    with pytest.raises(ConfigError, match="'llm' learns from answers and not from reward: take procedure same_start"):
+        LanguageLearner.advance(None, 10)  # type: ignore[arg-type]  # it refuses before it looks at itself

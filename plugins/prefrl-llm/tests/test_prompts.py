@@ -44,8 +44,14 @@ def test_an_entry_that_is_not_there_is_a_sentence() -> None:
         ({"prompt": "stay", "describe": {"x": {"entry": 0}}}, "prompt and describe name different things: x"),
         ({"describe": {"x": {"entry": 0}}}, "describe explains names of a prompt: give one"),
         ({"prompt": "{x", "describe": {"x": {"entry": 0}}}, "a brace itself is written twice"),
-        ({"prompt": "{x}", "describe": {"x": {"entry": 0, "edges": [1, 0], "words": ["a", "b", "c"]}}}, "edges must rise"),
-        ({"prompt": "{x}", "describe": {"x": {"entry": 0, "edges": [0], "words": ["a"]}}}, "1 edges part 2 words, not 1"),
+        (
+            {"prompt": "{x}", "describe": {"x": {"entry": 0, "edges": [1, 0], "words": ["a", "b", "c"]}}},
+            "edges must rise",
+        ),
+        (
+            {"prompt": "{x}", "describe": {"x": {"entry": 0, "edges": [0], "words": ["a"]}}},
+            "1 edges part 2 words, not 1",
+        ),
         ({"built": {"width": 33, "heads": 2}}, "width 33 does not divide into 2 heads"),
     ],
 )
