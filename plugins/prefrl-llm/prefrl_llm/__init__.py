@@ -11,6 +11,7 @@ def prefrl_register_learners() -> Iterable[LearnerSpec]:
     """Offer the selector."""
     yield LearnerSpec(
         name="llm",
+        api=1,
         summary="a language model that picks among named actions; answers alone fit it, with reward.model: policy",
         build=lazy("prefrl_llm.learner:LanguageLearner"),
         options=LearnerOptions,
@@ -22,6 +23,7 @@ def prefrl_register_procedures() -> Iterable[ProcedureSpec]:
     """Offer the loop that compares what one start led to."""
     yield ProcedureSpec(
         name="same_start",
+        api=1,
         summary="several attempts from one start are compared, and the policy is fitted to the answers, by turns",
         build=lazy("prefrl_llm.procedure:SameStart"),
         options=SameStartOptions,
