@@ -28,6 +28,7 @@ The way of one preference, in the order of the data; every module of the package
 Without training:
 
     recordings      files of recorded steps -> episodes
+    forms           data sets <-> files of other tools: CSV, Parquet, Label Studio, D4RL, LeRobot
     collection      a policy or recorded episodes -> a data set that people and programs can rank
 
 What the stages share:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from prefrl.errors import ConfigError, DataError
+from prefrl.forms import FORMS
 
 if TYPE_CHECKING:
     from prefrl.store import Store
@@ -28,9 +30,14 @@ app = typer.Typer(
 
 
 class Form(StrEnum):
-    """Of exported lines."""
+    """Of exported data sets; those of `prefrl.forms` are folders."""
 
-    PREFRL = "prefrl"
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+    LABEL_STUDIO = "label_studio"
+    D4RL = "d4rl"
+    LEROBOT = "lerobot"
     TRL = "trl"
 
 
@@ -166,35 +173,44 @@ def show(name: Name, store: StoreUrl = None, as_json: Json = False) -> None:
 @app.command()
 def export(
     name: Name,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines to write; for trl a folder of them.")],
-    form: Annotated[Form, typer.Option(help="prefrl: for the source `file`; trl: answers about texts, for TRL.")] = (
-        Form.PREFRL
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What to write: a file for jsonl, a new folder else.")],
+    form: Annotated[Form, typer.Option(help="jsonl: for the source `file`; d4rl, lerobot: with clips; trl: texts.")] = (
+        Form.JSONL
     ),
     store: StoreUrl = None,
 ) -> None:
-    """Write a data set's questions and answers as JSON lines; clips stay in the store."""
+    """Write a data set's questions and answers for other tools, or to import them elsewhere."""
     from prefrl.store.trl import to_lines, write_lines
 
     with _opened(name, store) as opened:
         data = opened.data_set(name)
-        if form is Form.PREFRL:
+        if form is Form.JSONL:
             data.export(file)
             print(f"written: {file}")
+            return
+        if form in FORMS:
+            lost = FORMS[form].write(data, file)
+            print(f"written: {file}")
+            _print_lost(lost)
             return
         answers = [preference for _, preference in data.current()]
         found = to_lines(answers, data.queries(answer.query_id for answer in answers))
     print(f"written: {', '.join(map(str, write_lines(file, found))) or 'nothing'}")
-    for reason, count in found.lost.items():
+    _print_lost(found.lost)
+
+
+def _print_lost(lost: Mapping[str, int]) -> None:
+    for reason, count in lost.items():
         print(f"left out: {count} {reason}")
 
 
 @app.command("import")
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="What an export wrote: a file, or for trl a file or folder.")
+        Path, typer.Argument(metavar="FILE", help="What an export, or the other tool, wrote: a file or a folder.")
     ],
     name: Name,
-    form: Annotated[Form, typer.Option(help="As in export.")] = Form.PREFRL,
+    form: Annotated[Form, typer.Option(help="As in export.")] = Form.JSONL,
     store: StoreUrl = None,
 ) -> None:
     """Read questions and answers into a data set, which is made if it is not there; what it holds already stays."""
@@ -204,8 +220,13 @@ def import_(
     from prefrl.types import EnvInfo
 
     with open_store(store, RUNS) as opened:
-        if form is Form.PREFRL:
-            added = opened.data_set(name, env_of_export(file)).import_(file)
+        if form is not Form.TRL:
+            if form is Form.JSONL:
+                added = opened.data_set(name, env_of_export(file)).import_(file)
+            else:
+                there = name in {one.name for one in opened.data_sets()}
+                content = FORMS[form].read(file, opened.data_set(name).env if there else None)
+                added = opened.data_set(name, content.env).absorb(content)
             print(f"{name}: {added.queries} new questions, {added.preferences} new answers")
             return
         read = of_lines(read_lines(file), name)

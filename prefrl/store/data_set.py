@@ -182,6 +182,12 @@ class DataSet:
         """Items by id; `without` and errors as in `queries`."""
         return self._items.load(ids, without)
 
+    def held(self, ids: Collection[str]) -> list[str]:
+        """Those of the items `ids` that are stored whole, not by their id alone."""
+        with self._database.read() as connection:
+            whole = {key for key, whole in self._items.known(connection, ids) if whole}
+        return [key for key in ids if key in whole]
+
     def open_queries(self, source: str | None = None) -> list[str]:
         """Ids of unexpired queries that nobody, or not `source`, has answered or skipped, in the order they were added.
 
@@ -255,10 +261,26 @@ class DataSet:
 
         Raises `DataError` for another environment, a newer schema, a damaged line or an answer that contradicts.
         """
-        content = exchange.read_export(path, self.env)
+        return self.absorb(exchange.read_export(path, self.env))
+
+    def content(self) -> exchange.Export:
+        """Everything `export` writes, as records; one snapshot."""
+        content = exchange.Export(self.name, self.env)
+        with self._database.read() as connection:
+            lines = self._exported(connection)
+            next(lines)  # the data set's own
+            for line in lines:
+                exchange.take_line(content, line)
+        return content
+
+    def absorb(self, content: exchange.Export) -> exchange.Imported:
+        """Add what `content` holds, all of it or nothing; errors as of `import_`."""
+        exchange.refuse_other_env(self.env, content.env, f"What is imported into data set '{self.name}'")
+        whole = self._items.stage(content.segments)
         with self._database.write() as connection:
             first, before = self._lock(connection)
             head = first
+            self._items.insert(connection, whole)
             self._items.insert(connection, content.items)
             self._insert_queries(connection, [row | {"expires": None} for row in content.queries])
             for preference in content.preferences:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from prefrl.store.records import (
     preference_record,
     to_json,
 )
-from prefrl.types import EnvInfo, Preference
+from prefrl.types import EnvInfo, Preference, Segment
 
 SCHEMA_VERSION = 1
 Line = Record
@@ -35,13 +36,14 @@ Line = Record
 
 @dataclass(slots=True)
 class Export:
-    """What a file holds: rows of items and queries, preferences in the order of their positions."""
+    """What a data set or a file holds: rows of items and queries, preferences in the order of their positions."""
 
     name: str
     env: EnvInfo
     items: list[Record] = field(default_factory=list)
     queries: list[Record] = field(default_factory=list)
     preferences: list[Preference] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)  # those of the items whose arrays came along
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,23 +124,39 @@ def read_export(path: Path, env: EnvInfo) -> Export:
     """
     content: Export | None = None
     for number, line in _lines(path):
-        where = f"{path}:{number}"
-        try:
-            if line["schema_version"] != SCHEMA_VERSION:
-                raise DataError(
-                    f"{where} has schema version {line['schema_version']}, this prefrl reads {SCHEMA_VERSION}: export it"
-                    " again with this version, or upgrade prefrl."
-                )
+        with damage_named(f"{path}:{number}"):
+            refuse_other_version(line, f"{path}:{number}")
             if content is None:
                 content = Export(line["name"], env_of(line["env"]))
                 refuse_other_env(env, content.env, str(path))
             else:
-                _READERS[line["type"]](content, line)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"{where} is damaged ({type(error).__name__}: {error}): export it again.") from error
+                take_line(content, line)
     if content is None:
         raise DataError(f"{path} is empty: name a file that an export wrote.")
     return content
+
+
+@contextmanager
+def damage_named(where: str) -> Iterator[None]:
+    """What cannot be made a record of becomes one sentence that names the place."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{where} is damaged ({type(error).__name__}: {error}): export it again.") from error
+
+
+def refuse_other_version(record: Mapping[str, Any], where: str) -> None:
+    """Raise `DataError` unless `record` was written in the schema that is read here."""
+    if record["schema_version"] != SCHEMA_VERSION:
+        raise DataError(
+            f"{where} has schema version {record['schema_version']}, this prefrl reads {SCHEMA_VERSION}: export it"
+            " again with this version, or upgrade prefrl."
+        )
+
+
+def take_line(content: Export, line: Line) -> None:
+    """Add the record of one line; `KeyError`, `TypeError` or `ValueError` if it is none."""
+    _READERS[line["type"]](content, line)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Line]]:

@@ -41,7 +41,7 @@ class Items:
         """Write the arrays of items that are not stored yet; rows for `insert`. All new arrays share one file."""
         found = {item.id: item for item in _with_clips(items)}
         with self._database.read() as connection:
-            complete = {key for key, whole in self._known(connection, found) if whole}
+            complete = {key for key, whole in self.known(connection, found) if whole}
         fresh = [item for key, item in found.items() if key not in complete]
         segments = [item for item in fresh if isinstance(item, Segment)]
         stored: dict[str, Record] = {}
@@ -57,7 +57,7 @@ class Items:
 
     def insert(self, connection: Connection, rows: Sequence[Record]) -> None:
         """Add rows inside a write; an item known by id only (imported) receives its arrays."""
-        known = dict(self._known(connection, (row["id"] for row in rows)))
+        known = dict(self.known(connection, (row["id"] for row in rows)))
         new = [row | {"data_set": self._data_set} for row in rows if row["id"] not in known]
         if new:
             connection.execute(_T.insert(), new)
@@ -96,16 +96,16 @@ class Items:
             except CorruptStore as error:
                 yield str(error)
 
-    @property
-    def _mine(self) -> sa.ColumnElement[bool]:
-        return _T.c.data_set == self._data_set
-
-    def _known(self, connection: Connection, ids: Iterable[str]) -> Iterator[tuple[str, bool]]:
+    def known(self, connection: Connection, ids: Iterable[str]) -> Iterator[tuple[str, bool]]:
         """(id, whether nothing of it is missing) of those that have a row."""
         for chunk in chunks(ids):
             columns = sa.select(_T.c.id, _T.c.pack, _T.c.kind).where(self._mine, _T.c.id.in_(chunk))
             for key, pack, kind in connection.execute(columns):
                 yield key, pack is not None or kind != "segment"
+
+    @property
+    def _mine(self) -> sa.ColumnElement[bool]:
+        return _T.c.data_set == self._data_set
 
     def _rows(self, ids: Iterable[str]) -> dict[str, Any]:
         rows: dict[str, Any] = {}
