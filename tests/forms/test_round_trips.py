@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,10 @@ def generated(program: Callable[[str], ModuleType]) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with open_store(None, tmp_path_factory.mktemp("forms")) as opened:
+    """One that does not wait for the disk: these tests are not about power cuts."""
+    with pytest.MonkeyPatch.context() as patch, open_store(None, tmp_path_factory.mktemp("forms")) as opened:
+        patch.setattr("os.fsync", lambda _: None)
+        sa.event.listen(opened._database._engine, "checkout", lambda raw, *_: raw.execute("PRAGMA synchronous=OFF"))
         yield opened
 
 
