@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import ipaddress
 import os
+import shutil
 import socket
 import sys
 from collections import defaultdict
@@ -26,6 +27,7 @@ for _variable in (
 collect_ignore = [] if any("soak" in argument for argument in sys.argv) else ["soak"]  # what takes long: make soak
 LIMIT = 60.0  # seconds of one test, its fixtures included
 CURES = {
+    "postgres": "apt install postgresql",
     "gl": "apt install libegl1 libgl1-mesa-dri, or libosmesa6",
     "sandbox": "apt install bubblewrap libseccomp2, and allow user namespaces",
 }
@@ -91,6 +93,8 @@ def _has(what: str) -> bool:
         from prefrl.sandbox import obstacle
 
         return not obstacle("strict")
+    if what == "postgres":
+        return any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb") is not None
     raise ValueError(f"pytest.mark.needs: {what!r} is none of {', '.join(CURES)}")
 
 

@@ -38,7 +38,9 @@ def write(data: DataSet, folder: Path) -> Counter[str]:
         answers.setdefault(preference.query_id, []).append({"position": position, "preference": preference})
     kinds: dict[str, list[dict[str, Any]]] = {}
     for number, row in enumerate(content.queries, 1):
-        items = [_shown(key, place, shown[key], clips.get(key)) for place, key in enumerate(json.loads(row["items"]), 1)]
+        items = [
+            _shown(key, place, shown[key], clips.get(key)) for place, key in enumerate(json.loads(row["items"]), 1)
+        ]
         kinds.setdefault(row["kind"], []).append(
             {
                 "id": number,
@@ -88,7 +90,9 @@ def read(path: Path, env: EnvInfo | None) -> Export:
     if path.is_dir():
         content, head = read_head(path)
         with damage_named(str(path / HEAD)):
-            content.items += [row | {"data": json.dumps(row["data"]), "pack": None, "arrays": None} for row in head["items"]]
+            content.items += [
+                row | {"data": json.dumps(row["data"]), "pack": None, "arrays": None} for row in head["items"]
+            ]
         files = sorted(one for one in path.glob("*.json") if one.name != HEAD)
     elif env is None:
         raise DataError(

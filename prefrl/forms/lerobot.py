@@ -63,7 +63,9 @@ def _frames(clips: Sequence[Segment], env: EnvInfo) -> dict[str, Array]:
     }
     return {
         **{name: _joined(name, found) for name, found in parts.items()},
-        DONE: np.concatenate([np.arange(len(c)) == len(c) - 1 if c.terminated else np.zeros(len(c), bool) for c in clips])
+        DONE: np.concatenate(
+            [np.arange(len(c)) == len(c) - 1 if c.terminated else np.zeros(len(c), bool) for c in clips]
+        )
         if clips
         else np.zeros(0, bool),
         "timestamp": (index / _rate(env)).astype(np.float32),
@@ -79,7 +81,9 @@ def _joined(name: str, parts: Sequence[Array]) -> Array:
     if not parts:
         return np.zeros((0, 1), np.float32)
     if len({part.dtype for part in parts} | {parts[0].dtype}) > 1 or len({part.shape[1:] for part in parts}) > 1:
-        raise DataError(f"The clips hold {name} of different types or sizes, and LeRobot knows one: use --form parquet.")
+        raise DataError(
+            f"The clips hold {name} of different types or sizes, and LeRobot knows one: use --form parquet."
+        )
     return np.concatenate([part.reshape(len(part), -1) for part in parts])
 
 
@@ -114,7 +118,9 @@ def _write_meta(folder: Path, frames: Mapping[str, Array], lengths: Sequence[int
         "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet", "video_path": None, "features": features,
     }  # fmt: skip
     write_json(folder / "meta" / "info.json", info)
-    write_json(folder / "meta" / "stats.json", {name: _statistics(array) for name, array in frames.items()} if total else {})
+    write_json(
+        folder / "meta" / "stats.json", {name: _statistics(array) for name, array in frames.items()} if total else {}
+    )
     _write_tasks(folder / "meta" / "tasks.parquet", task)
     _write_episodes(folder / "meta" / "episodes" / CHUNK, lengths, task)
 
@@ -128,7 +134,13 @@ def _statistics(array: Array) -> dict[str, list[float]]:
 def _write_tasks(path: Path, task: str) -> None:
     """Task names are the index of a data frame there, which pandas reads off the file's metadata."""
     pa, parquet = arrow()
-    column = {"metadata": None, "numpy_type": "int64", "pandas_type": "int64", "name": "task_index", "field_name": "task_index"}
+    column = {
+        "metadata": None,
+        "numpy_type": "int64",
+        "pandas_type": "int64",
+        "name": "task_index",
+        "field_name": "task_index",
+    }
     index = {"metadata": None, "numpy_type": "object", "pandas_type": "unicode", "name": "task", "field_name": "task"}
     pandas = {"index_columns": ["task"], "column_indexes": [], "columns": [column, index], "pandas_version": "2.0.0"}
     table = pa.table({"task_index": pa.array([0]), "task": pa.array([task])})
@@ -167,7 +179,9 @@ def read(folder: Path, env: EnvInfo | None) -> Export:
     table = read_table(folder / "data" / CHUNK, [*shapes, "episode_index"])
     types = read_json(folder / "meta" / "info.json")
     with damage_named(str(folder)):
-        columns = {name: _column(table, name, types["features"][name]["dtype"], shape) for name, shape in shapes.items()}
+        columns = {
+            name: _column(table, name, types["features"][name]["dtype"], shape) for name, shape in shapes.items()
+        }
         ends = np.searchsorted(table.column("episode_index").to_numpy(), np.arange(len(head["episodes"]) + 1))
         data = {row["id"]: json.loads(row["data"]) for row in content.items}
         for key, start, stop in zip(head["episodes"], ends[:-1], ends[1:], strict=True):

@@ -21,13 +21,13 @@ _TYPES = {"text": "string", "json": "string", "integer": "int64", "number": "flo
 def arrow(form: str = "parquet") -> tuple[Any, Any]:
     """(pyarrow, pyarrow.parquet). Raises `EnvironmentMissing` without them."""
     try:
-        import pyarrow
-        import pyarrow.parquet
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
     except ImportError as error:
         raise EnvironmentMissing(
             f"The form {form} needs the package pyarrow: pip install 'prefrl[parquet]', or use --form csv."
         ) from error
-    return pyarrow, pyarrow.parquet
+    return pa, parquet
 
 
 def write(data: DataSet, folder: Path) -> Counter[str]:

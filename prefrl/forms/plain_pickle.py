@@ -72,13 +72,27 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
     "MARK": lambda: _MARK, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "NONE": lambda: None, "NEWTRUE": lambda: True,
     "NEWFALSE": lambda: False,
 }  # fmt: skip
-_VALUES = ("INT", "BININT", "LONG", "FLOAT", "BINFLOAT", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES")
+_VALUES = (
+    "INT",
+    "BININT",
+    "LONG",
+    "FLOAT",
+    "BINFLOAT",
+    "UNICODE",
+    "BINUNICODE",
+    "SHORT_BINUNICODE",
+    "BINBYTES",
+    "SHORT_BINBYTES",
+)
 _MEMO_SET = {"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"}
 _MEMO_GET = {"GET", "BINGET", "LONG_BINGET"}
 
 
 def _after_mark(stack: list[Any]) -> list[Any]:
-    at = len(stack) - 1 - next(i for i, one in enumerate(reversed(stack)) if one is _MARK)
+    marks = [i for i, one in enumerate(stack) if one is _MARK]
+    if not marks:
+        raise NotPlainError("it ends what never began")
+    at = marks[-1]
     values = stack[at + 1 :]
     del stack[at:]
     return values

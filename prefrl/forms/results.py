@@ -1,11 +1,11 @@
 """An answer in, the result that Label Studio's controls give out; and back, also from its Pairwise and Ranker templates.
 
-    order       Choices   which of two is better, or neither
-    ranking     Ranker    tiers as buckets, the best first; what stands in none was not ranked
-    best        Choices   the best of several
-    grade-<i>   Number    of item i, from 1
-    thumb-<i>   Number    of item i, from 0 to 1
-    closer      Choices   which of items 2 and 3 resembles item 1 more
+order       Choices   which of two is better, or neither
+ranking     Ranker    tiers as buckets, the best first; what stands in none was not ranked
+best        Choices   the best of several
+grade-<i>   Number    of item i, from 1
+thumb-<i>   Number    of item i, from 0 to 1
+closer      Choices   which of items 2 and 3 resembles item 1 more
 """
 
 from __future__ import annotations

@@ -20,7 +20,21 @@ from prefrl.store.exchange import Export, damage_named
 from prefrl.types import EnvInfo
 
 MARK = "'"
-RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "\x00", "＝", "＋", "－", "＠", MARK)  # the wide forms count as formulas too
+RISKY = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "\x00",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+    MARK,
+)  # the wide forms count as formulas too
 ENCODING = "utf-8-sig"  # with the mark by which spreadsheets know UTF-8
 LONGEST = 2**31 - 1  # characters of one cell
 

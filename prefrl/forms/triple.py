@@ -92,7 +92,9 @@ def _write_list(path: Path, values: list[int]) -> None:
 
 def _steps(clips: Sequence[Segment]) -> dict[str, Array]:
     """Clips laid end to end, as D4RL lays trajectories."""
-    terminals = [np.arange(len(clip)) == len(clip) - 1 if clip.terminated else np.zeros(len(clip), bool) for clip in clips]
+    terminals = [
+        np.arange(len(clip)) == len(clip) - 1 if clip.terminated else np.zeros(len(clip), bool) for clip in clips
+    ]
     return {
         "observations": np.concatenate([np.asarray(clip.obs)[:-1] for clip in clips]),
         "actions": np.concatenate([np.asarray(clip.action) for clip in clips]),

@@ -33,6 +33,10 @@ class Database:
         self.sqlite = url.get_backend_name() == "sqlite"
         self._engine = self._make_engine(url)
         self._writer = self._engine.execution_options(writes=True)
+        # Postgres' default shows each statement what is new; a read sees one snapshot, as SQLite's does.
+        self._reader = (
+            self._engine if self.sqlite else self._engine.execution_options(isolation_level="REPEATABLE READ")
+        )
         try:
             self._prepare()
         except BaseException:
@@ -52,8 +56,9 @@ class Database:
         except sa.exc.NoSuchModuleError as error:
             raise ConfigError(f"The store {self.shown} names no database known here: {error}.") from error
         except ModuleNotFoundError as error:
+            cure = "pip install 'prefrl[postgres]'" if error.name == "psycopg" else "install it"
             raise EnvironmentMissing(
-                f"The store {self.shown} needs the Python package '{error.name}': install it, or leave store.url empty."
+                f"The store {self.shown} needs the Python package '{error.name}': {cure}, or leave store.url empty."
             ) from error
         sa.event.listen(engine, "connect", _configure_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
@@ -96,7 +101,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one snapshot."""
-        with self._sentences(), self._engine.begin() as connection:
+        with self._sentences(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
@@ -118,12 +123,11 @@ class Database:
     def _explained(self, error: sa.exc.DBAPIError) -> PrefrlError | None:
         """What a shortage of the machine means for the user; None for what can only be a bug of ours."""
         words = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else ""
-        if not self.sqlite:
-            lost = isinstance(error, sa.exc.OperationalError)
-            return RunError(f"The store {self.shown} does not answer: {words}.") if lost else None
-        for fragment, kind, sentence in _SQLITE_SENTENCES:
+        for fragment, kind, sentence in _SQLITE_SENTENCES if self.sqlite else _POSTGRES_SENTENCES:
             if fragment in words:
                 return kind(sentence.format(store=self.shown))
+        if not self.sqlite and isinstance(error, sa.exc.OperationalError):
+            return RunError(f"The store {self.shown} does not answer: {words.rstrip('.')}.")
         return None
 
     def lock_table(self, connection: Connection, table: str) -> None:
@@ -158,6 +162,21 @@ _SQLITE_SENTENCES: tuple[tuple[str, Callable[[str], PrefrlError], str], ...] = (
     ("not a database", CorruptStore, "{store} is not a store of prefrl: name another file."),
 )
 
+_POSTGRES_SENTENCES: tuple[tuple[str, Callable[[str], PrefrlError], str], ...] = (
+    (
+        "read-only transaction",
+        RunError,
+        f"The store {{store}} is read-only ({_KEPT}): make it writable or name another store.",
+    ),
+    ("No space left", RunError, f"The disk of the store {{store}} is full ({_KEPT}): free some space, then go on."),
+    (
+        "permission denied",
+        RunError,
+        "The store {store} refuses its user a table: ask its owner for the right to write.",
+    ),
+    ("NUL", DataError, "The store {store} cannot hold the character NUL in a name: leave it out."),
+)
+
 
 def parse_url(url: str) -> URL:
     """An SQLAlchemy URL of a durable database."""
@@ -165,8 +184,10 @@ def parse_url(url: str) -> URL:
         parsed = make_url(url)
     except sa.exc.ArgumentError as error:
         raise ConfigError(
-            f"The store URL '{url}' cannot be read: write sqlite:///path/to/file.sqlite or postgresql+psycopg://user@host/name."
+            f"The store URL '{url}' cannot be read: write sqlite:///path/to/file.sqlite or postgresql://user@host/name."
         ) from error
+    if parsed.drivername == "postgresql":  # SQLAlchemy's default driver for it is one that nobody should install today
+        parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ConfigError(
             f"The store URL '{url}' names no file, and answers must survive: write sqlite:///path/to/file.sqlite."
@@ -188,7 +209,7 @@ def refuse_network_file_system(path: Path, mounts: Path = Path("/proc/self/mount
     if kind in NETWORK_FILE_SYSTEMS:
         raise ConfigError(
             f"The store {path} lies on a network file system ({kind}), where SQLite can lose answers: put it on a"
-            " local disk, or use store.url: postgresql+psycopg://user@host/name."
+            " local disk, or use store.url: postgresql://user@host/name."
         )
 
 

@@ -38,9 +38,33 @@ from prefrl.types import (
 )
 
 ENV = EnvInfo(
-    "Toy-v0", (3,), (2,), dt=0.05, task="walk, naïvely", costs=("energy",), factors={"speed": Factor("speed", "m/s", True, "v")}
+    "Toy-v0",
+    (3,),
+    (2,),
+    dt=0.05,
+    task="walk, naïvely",
+    costs=("energy",),
+    factors={"speed": Factor("speed", "m/s", True, "v")},
 )
-NASTY = ["", "-", "=1+1", "+1", "@x", "'", "''=", "\t=", "\r\n", " =x", "＝1", '"', "a;=b", "a,b", "ünï", "\x00", "\ud83e"]
+NASTY = [
+    "",
+    "-",
+    "=1+1",
+    "+1",
+    "@x",
+    "'",
+    "''=",
+    "\t=",
+    "\r\n",
+    " =x",
+    "＝1",
+    '"',
+    "a;=b",
+    "a,b",
+    "ünï",
+    "\x00",
+    "\ud83e",
+]
 names = st.sampled_from([one for one in NASTY if one.isprintable() or one == "\t="]) | st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=6
 )
@@ -195,7 +219,11 @@ def check(trip: Trip, form: str) -> None:
                 assert other.true_reward is None
                 np.testing.assert_array_equal(one.obs, other.obs)
                 np.testing.assert_array_equal(one.action, other.action)
-                assert (one.obs.dtype, one.action.dtype, one.start) == (other.obs.dtype, other.action.dtype, other.start)
+                assert (one.obs.dtype, one.action.dtype, one.start) == (
+                    other.obs.dtype,
+                    other.action.dtype,
+                    other.start,
+                )
     return None
 
 
@@ -215,7 +243,9 @@ def check_triple(data: DataSet, copy: DataSet, lost: Counter[str]) -> None:
         found = []
         for preference in current:
             items = asked[preference.query_id].items
-            if not (isinstance(preference.answer, Tiers) and len(items) == 2 and all(isinstance(i, Segment) for i in items)):
+            if not (
+                isinstance(preference.answer, Tiers) and len(items) == 2 and all(isinstance(i, Segment) for i in items)
+            ):
                 continue
             ties = [tuple(sorted(tier)) for tier in preference.answer.tiers]
             lengths = {len(item) for item in items if isinstance(item, Segment)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,9 +52,35 @@ def pair(segment: Make) -> Callable[[int], Query]:
     return lambda i: Query.of("run", i, [segment(2 * i), segment(2 * i + 1)], why=f"disagreement 0.{i}")
 
 
+@pytest.fixture(scope="session")
+def server(program: Callable[[str], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A PostgreSQL server of this session's own; its database prefrl_0 is an empty store."""
+    with program("store/postgres.py").Server(tmp_path_factory.mktemp("pg") / "s") as running:
+        open_store(running.database(), tmp_path_factory.mktemp("pg0")).close()
+        yield running
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
+def url(request: pytest.FixtureRequest) -> str | None:
+    """Of an empty store, one kind of database after the other; None is the default one, under `tmp_path`.
+
+    Indirectly parametrised, "blank" is a database of Postgres without any tables.
+    """
+    if request.param == "sqlite":
+        return None
+    server = request.getfixturevalue("server")
+    return str(server.database("prefrl_0") if request.param == "postgres" else server.database())
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(None, tmp_path) as opened:
+def reopen(url: str | None, tmp_path: Path) -> Callable[[], Store]:
+    """The store `url`, opened once more."""
+    return lambda: open_store(url, tmp_path)
+
+
+@pytest.fixture
+def store(reopen: Callable[[], Store]) -> Iterator[Store]:
+    with reopen() as opened:
         yield opened
 
 

@@ -20,7 +20,9 @@ Values = NDArray[np.float64]
 def krippendorff(values: Values, distance: Literal["nominal", "interval"] = "nominal") -> float:
     """`values` (people, units), NaN where nobody answered; NaN if no two people answered one unit, or all said the same."""
     levels = np.unique(values[~np.isnan(values)])
-    counts: NDArray[Any] = np.stack([(values == level).sum(0) for level in levels], 1) if len(levels) else np.zeros((0, 0))
+    counts: NDArray[Any] = (
+        np.stack([(values == level).sum(0) for level in levels], 1) if len(levels) else np.zeros((0, 0))
+    )
     counts = counts[counts.sum(1) > 1].astype(np.float64)  # (units, levels); alone nobody disagrees
     if not len(counts):
         return float("nan")

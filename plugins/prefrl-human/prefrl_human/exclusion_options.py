@@ -13,9 +13,7 @@ class ExcludeOptions(Options):
     apply: bool = Field(False, description="learn nothing from suspected people; false: the report only names them")
     min_checks: int = Field(12, ge=1, description="hidden checks that a person answered before checks can tell")
     error: float = Field(0.1, gt=0, lt=0.5, description="how often a good person errs where the winner is known")
-    alpha: float = Field(
-        0.03, gt=0, lt=0.5, description="chance that the checks make a good person suspected, at most"
-    )
+    alpha: float = Field(0.03, gt=0, lt=0.5, description="chance that the checks make a good person suspected, at most")
     position_alpha: float = Field(
         0.005, gt=0, lt=0.5, description="the same of preferring what stands first, whatever it is"
     )

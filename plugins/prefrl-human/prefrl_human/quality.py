@@ -72,7 +72,9 @@ class Quality:
 def examine(served: Sequence[Served], rules: ExcludeOptions) -> Quality:
     """What `prefrl_human.records.served` read, judged by `rules`."""
     names = dict.fromkeys(one.answer.annotator for one in served)
-    people = tuple(_person(name, [one for one in served if one.answer.annotator == name], rules) for name in sorted(names))
+    people = tuple(
+        _person(name, [one for one in served if one.answer.annotator == name], rules) for name in sorted(names)
+    )
     units = [
         (one.answer.annotator, one.query.id, _pairs(one.answer.answer, [item.id for item in one.query.items]))
         for one in served
@@ -187,7 +189,9 @@ def _judged(person: Person, chances: Sequence[float], rules: ExcludeOptions) -> 
         reasons.append(f"position: the first clip was best in {person.first} of {person.placed} answers")
     if person.fast >= rules.fast:
         reasons.append(f"haste: {person.fast:.0%} of the answers came within {rules.min_seconds:g} s")
-    return Person(**{name: getattr(person, name) for name in Person.__slots__ if name != "reasons"}, reasons=tuple(reasons))
+    return Person(
+        **{name: getattr(person, name) for name in Person.__slots__ if name != "reasons"}, reasons=tuple(reasons)
+    )
 
 
 def guessing(known: int, wrong: int, again: int, changed: int, error: float) -> float:

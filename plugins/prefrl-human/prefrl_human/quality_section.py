@@ -34,17 +34,22 @@ def text(quality: Quality) -> str:
     rules = quality.rules
     shared = "Nobody answered what somebody else did, so that agreement is unknown."
     if not isnan(quality.alpha):
-        shared = f"Krippendorff's alpha over all pairs that several people judged is {quality.alpha:.2f} (1: they agree, 0: chance)."
-    said = [
-        shared,
-        f"Rules, fixed before the first answer: from {rules.min_checks} checks on, suspected is who does as badly at them as a person"
-        f" with {rules.error:.0%} errors does with a chance of at most {rules.alpha:.1%}; who prefers the first clip, or the others,"
-        f" more than chance does in {rules.position_alpha:.1%}; who answers {rules.fast:.0%} of questions within"
-        f" {rules.min_seconds:g} s.",
-    ]
+        shared = (
+            f"Krippendorff's alpha over all pairs that several people judged is {quality.alpha:.2f}"
+            " (1: they agree, 0: chance)."
+        )
+    stated = (
+        f"Rules, fixed before the first answer: from {rules.min_checks} checks on, suspected is who does as badly at them"
+        f" as a person with {rules.error:.0%} errors does with a chance of at most {rules.alpha:.1%}; who prefers the"
+        f" first clip, or the others, more than chance does in {rules.position_alpha:.1%}; who answers {rules.fast:.0%}"
+        f" of questions within {rules.min_seconds:g} s."
+    )
+    said = [shared, stated]
     names = ", ".join(sorted(quality.suspected))
     if names:
-        said.append(f"Suspected: {names}; {'nothing is learned from them' if rules.apply else 'their answers are used all the same'}.")
+        said.append(
+            f"Suspected: {names}; {'nothing is learned from them' if rules.apply else 'their answers are used all the same'}."
+        )
     return " ".join(said)
 
 

@@ -59,7 +59,14 @@ def session(
         tiers = tuple((i,) for i in judge(worth, shown, rng))
         taken = float(rng.lognormal(np.log(seconds), 0.4))
         given = Preference(
-            f"{name}{number}", query.id, "human", Tiers(tiers), annotator=name, shown_order=shown, seconds=taken, created=number
+            f"{name}{number}",
+            query.id,
+            "human",
+            Tiers(tiers),
+            annotator=name,
+            shown_order=shown,
+            seconds=taken,
+            created=number,
         )
         asked.append(Served(query, given, check))
         yield asked[-1]

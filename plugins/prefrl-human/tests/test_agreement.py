@@ -52,7 +52,7 @@ def test_what_an_answer_says_of_two_items(answer: object, expected: dict) -> Non
 def test_alpha_of_people_does_not_depend_on_which_clip_a_question_names_first() -> None:
     rng = np.random.default_rng(100)
     said = [(f"p{i}", f"q{q}", {("a", "b"): int(rng.integers(-1, 2))}) for q in range(30) for i in range(3)]
-    turned = [(p, q, {("b", "a"): -v for v in pairs.values()}) if int(q[1:]) % 2 else (p, q, pairs) for p, q, pairs in said]
+    turned = [(p, q, {("b", "a"): -pairs["a", "b"]}) if int(q[1:]) % 2 else (p, q, pairs) for p, q, pairs in said]
     assert among(turned) == pytest.approx(among(said))
     assert abs(among(said)) < 0.2
     agreed = [(p, q, {("a", "b"): int(q[1:]) % 2 * 2 - 1}) for p, q, _ in said]

@@ -40,7 +40,11 @@ def judged(served: list[Served], rules: ExcludeOptions = RULES) -> Person:
 @pytest.mark.parametrize("k", [2, 4])
 def test_who_does_not_look_is_found_and_who_does_is_not(annotators: ModuleType, k: int) -> None:
     """5.d: 200 sessions of 40 answers, 12 of them known winners; three good people, a coin and a follower of the left side."""
-    people = {**{f"good{i}": annotators.good() for i in range(3)}, "coin": annotators.coin, "left": annotators.always_first}
+    people = {
+        **{f"good{i}": annotators.good() for i in range(3)},
+        "coin": annotators.coin,
+        "left": annotators.always_first,
+    }
     flags = dict.fromkeys(people, 0)
     for seed in range(200 if k == 2 else 50):
         rng = np.random.default_rng([100, seed])
@@ -50,7 +54,9 @@ def test_who_does_not_look_is_found_and_who_does_is_not(annotators: ModuleType, 
     share = {name: flags[name] / (200 if k == 2 else 50) for name in flags}
     assert share["coin"] >= 0.9, share
     assert share["left"] >= 0.9, share
-    assert max(share[f"good{i}"] for i in range(3)) < 0.05 if k == 2 else sum(share[f"good{i}"] for i in range(3)) < 0.15, share
+    assert (
+        max(share[f"good{i}"] for i in range(3)) < 0.05 if k == 2 else sum(share[f"good{i}"] for i in range(3)) < 0.15
+    ), share
 
 
 def test_the_bound_on_false_flags_is_exact_not_simulated() -> None:
@@ -79,9 +85,13 @@ def test_haste_is_found(annotators: ModuleType) -> None:
 A, B, C = (Text("clip", name) for name in "ABC")
 
 
-def asked(number: int, items: tuple[Text, ...], answer: object, shown: tuple[int, ...], check: Check | None = None) -> Served:
+def asked(
+    number: int, items: tuple[Text, ...], answer: object, shown: tuple[int, ...], check: Check | None = None
+) -> Served:
     query = Query(f"q{number}", items, "pair" if len(items) == 2 else "ranking")
-    given = Preference(f"p{number}", query.id, "human", answer, annotator="ann", shown_order=shown, created=number, seconds=2.0)  # type: ignore[arg-type]
+    given = Preference(
+        f"p{number}", query.id, "human", answer, annotator="ann", shown_order=shown, created=number, seconds=2.0
+    )  # type: ignore[arg-type]
     return Served(query, given, check)
 
 
@@ -121,7 +131,9 @@ def test_rankings_are_checked_by_their_ends() -> None:
     turned = asked(2, (A, B, C), Tiers(((1,), (2,), (0,))), (0, 1, 2), Check("repeat", of="q0"))
     person = judged([before, kept, turned])
     assert (person.again, person.changed) == (2, 1)
-    known = asked(3, (A, B, C), Tiers(((1,), (0,), (2,))), (0, 1, 2), Check("known", expected=Tiers(((1,), (2,), (0,)))))
+    known = asked(
+        3, (A, B, C), Tiers(((1,), (0,), (2,))), (0, 1, 2), Check("known", expected=Tiers(((1,), (2,), (0,))))
+    )
     assert judged([known]).wrong == 0
 
 

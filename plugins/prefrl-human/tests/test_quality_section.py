@@ -23,7 +23,18 @@ def test_the_page(tmp_path: Path) -> None:
     found = section(tmp_path, Quality((ANN, BOB), 0.71, ExcludeOptions()), "About 90 answers are needed.")
     assert found["header"] == list(HEADER)
     assert found["rows"] == [
-        ["ann", "28", "2", "1", "6 of 12", "2 of 4", "1 of 2", "14 of 27", "3.2", "suspected; checks: 6 of 12 known winners missed"],
+        [
+            "ann",
+            "28",
+            "2",
+            "1",
+            "6 of 12",
+            "2 of 4",
+            "1 of 2",
+            "14 of 27",
+            "3.2",
+            "suspected; checks: 6 of 12 known winners missed",
+        ],
         ["bob", "28", "2", "1", "–", "–", "–", "14 of 27", "–", "trusted"],
     ]
     assert "alpha over all pairs that several people judged is 0.71" in found["text"]
