@@ -75,7 +75,8 @@ check: setup .venv/.debian-tests docs ## ruff, mypy --strict, import rules, docu
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-docs: setup ## build the documentation; a warning is an error
+docs: setup ## build the documentation; a false page or a warning is an error
+	@$(BIN)/python -m pytest -q tests/test_docs.py
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 dist: setup ## wheels and sdists of prefrl, its environments and plugins, into dist/
@@ -89,6 +90,7 @@ bench-speed: setup ## time a preference run against plain Stable-Baselines3, int
 soak: setup .venv/.debian-tests ## what needs hours: the long forms of tests; then trains over and over for DURATION, watching memory
 	@$(BIN)/python -m pytest tests/soak --timeout=0
 	@$(BIN)/python tests/soak/fuzz_configs.py
+	@$(BIN)/python tests/soak/mutations.py
 	@$(BIN)/python tests/soak/memory.py --duration $(DURATION)
 
 soak-human: setup .venv/.debian-tests ## the long forms of what prefrl-human promises: browser, kill -9, many annotators, agreement, a robot taught by clicks

@@ -6,14 +6,14 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # option_tables.py
+sys.path.insert(0, str(Path(__file__).parent))  # option_tables.py, reference.py
 
 project = "prefrl"
 author = "prefrl contributors"
 copyright = "2026, prefrl contributors"
 version = release = metadata.version("prefrl")
 
-extensions = ["myst_parser", "option_tables"]
+extensions = ["myst_parser", "option_tables", "reference"]
 myst_enable_extensions = ["deflist", "colon_fence"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "results"]

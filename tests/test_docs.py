@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import re
+import shlex
 import sys
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +28,7 @@ from prefrl.specs import AskContext, BuildContext
 from prefrl.testing import runs
 from prefrl.testing.runs import TINY
 from prefrl.types import EnvInfo, Query, Segment
+from prefrl.verbs import VERBS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "RELEASING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -65,9 +69,8 @@ def host() -> PluginHost:
     return PluginHost.from_environment(environ={})
 
 
-@pytest.fixture(scope="module")
-def option_tables() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("option_tables", ROOT / "docs" / "option_tables.py")
+def _extension(name: str) -> Iterator[ModuleType]:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -75,6 +78,16 @@ def option_tables() -> Iterator[ModuleType]:
     spec.loader.exec_module(module)
     yield module
     del sys.modules[spec.name]
+
+
+@pytest.fixture(scope="module")
+def option_tables() -> Iterator[ModuleType]:
+    yield from _extension("option_tables")
+
+
+@pytest.fixture(scope="module")
+def reference() -> Iterator[ModuleType]:
+    yield from _extension("reference")
 
 
 # --- blocks ----------------------------------------------------------------------------------------------------------
@@ -104,7 +117,9 @@ def test_python_runs_and_its_hooks_are_accepted(block: Block) -> None:
         assert record.status == "active"
 
 
-@pytest.mark.parametrize("block", [b for b in PYTHON if "prefrl_register_sources" in b.text], ids=_named)
+@pytest.mark.parametrize(
+    "block", [b for b in PYTHON if "prefrl_register_sources" in b.text and "item.action" in b.text], ids=_named
+)
 def test_documented_sources_prefer_the_calmer_clip(block: Block) -> None:
     module = types.ModuleType("documented")
     exec(compile(block.text, str(block), "exec"), vars(module))
@@ -136,9 +151,11 @@ def test_the_readmes_plugin_teaches_the_readmes_run_under_any_key(tmp_path: Path
 
 
 def test_every_block_says_what_it_is() -> None:
-    known = {"yaml", "python", "sh", "toml", "text", "{settings}", "{offered}", "{image}", "{toctree}"}
+    known = {"yaml", "python", "sh", "toml", "text", "{settings}", "{offered}", "{verb}", "{table_of}"}
+    known |= {"{image}", "{toctree}", "{literalinclude}"}
     assert {block.language for page in PAGES for block in _fences(page)} <= known
-    assert {block.mark for block in _blocks("python")} <= {"", "signature"}
+    marks = {block.mark for block in _blocks("python", "yaml") if block.page.name != "tutorial.md"}  # there: files
+    assert marks <= {"", "signature", "suite"}
 
 
 # --- reference -------------------------------------------------------------------------------------------------------
@@ -151,6 +168,11 @@ def test_hook_has_a_section_with_its_exact_signature(hook: str) -> None:
     signature = re.search(r"^```python signature\n(.*?)\n```$", section, flags=re.MULTILINE | re.DOTALL)
     assert signature is not None
     assert signature[1] == f"def {hook}{inspect.signature(HOOKS[hook])}".replace("'", "")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_hook_has_a_test_of_its_name(hook: str) -> None:
+    assert f"def test_{hook}(" in (ROOT / "tests" / "test_lifecycle.py").read_text(encoding="utf-8")
 
 
 def test_no_hook_is_documented_that_does_not_exist() -> None:
@@ -197,6 +219,36 @@ def test_tables_are_well_formed(option_tables: ModuleType, host: PluginHost) -> 
     assert not [row for row in rows if "object at 0x" in row or "typing." in row]
 
 
+def test_every_verb_of_ours_has_its_section(reference: ModuleType) -> None:
+    shown = {block.mark.strip() for block in _blocks("{verb}")}
+    foreign = {entry.name for entry in metadata.entry_points(group=VERBS)}
+    assert {verb for verb in reference.every_verb() if verb.split()[0] not in foreign} <= shown
+    for verb in shown:
+        text = reference.verb(verb)
+        assert "Verbs: " in text or f"`prefrl {verb}" in text
+        assert {len(re.findall(r"(?<!\\)\|", row)) for row in text.splitlines() if row.startswith("|")} <= {4}
+    assert "| `--set KEY=VALUE` |  | Override one value" in reference.verb("train")
+    assert "| `--episodes INTEGER` | `20` |" in reference.verb("eval").replace("EPISODES", "INTEGER")
+
+
+def test_every_table_of_the_store_has_its_section(reference: ModuleType) -> None:
+    from prefrl.store.schema import metadata as tables
+
+    assert {block.mark.strip() for block in _blocks("{table_of}")} == set(tables.tables)
+    assert "| `position` | bigint (key) | 1, 2, ... without gaps |" in reference.table_of("preference")
+    for name in tables.tables:
+        rows = reference.table_of(name).splitlines()
+        assert len(rows) == 2 + len(tables.tables[name].columns)
+        assert {row.count("|") for row in rows} == {4}
+
+
+@pytest.mark.parametrize("block", _blocks("{literalinclude}"), ids=_named)
+def test_what_is_included_is_there(block: Block) -> None:
+    (name,) = re.findall(r"^:pyobject: (\w+)$", block.text, flags=re.MULTILINE)
+    source = (block.page.parent / block.mark.strip()).read_text(encoding="utf-8")
+    assert re.search(rf"^(class|def) {name}\b", source, flags=re.MULTILINE)
+
+
 # --- commands and links ----------------------------------------------------------------------------------------------
 
 
@@ -216,6 +268,26 @@ def test_every_command_that_is_named_exists() -> None:
         assert found is not None, f"prefrl {command}"
         if rest and hasattr(found, "commands") and not hasattr(found, "default"):
             assert rest[0] in found.commands, f"prefrl {command}"
+
+
+def _commands(block: Block) -> list[str]:
+    return [line for line in block.text.splitlines() if line.startswith("prefrl ")]
+
+
+@pytest.mark.parametrize("block", [block for block in _blocks("sh") if _commands(block)], ids=_named)
+def test_command_lines_are_understood(block: Block) -> None:
+    """Parsed as the command line would, and not run: a verb, an argument or an option that is not there fails."""
+    from prefrl.cli import app
+
+    foreign = {entry.name for entry in metadata.entry_points(group=VERBS)}
+    for line in _commands(block):
+        command: Any = typer.main.get_command(app)
+        _, *words = shlex.split(line, comments=True)
+        if words[0] in foreign:
+            continue
+        while hasattr(command, "commands"):
+            command = command.commands[words.pop(0) if words[0] in command.commands else "run"]  # of bench
+        command.make_context("prefrl", words)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

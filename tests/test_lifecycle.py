@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -65,6 +66,9 @@ class Calls:
         return call
 
 
+Lived = tuple[Calls, Any]
+
+
 def told(calls: Sequence[str]) -> Iterator[str]:
     """The calls, of those that repeat in between (each batch, each rollout) the first alone."""
     since: set[str] = set()
@@ -79,7 +83,7 @@ def told(calls: Sequence[str]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Calls, Any]:
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     calls = Calls()
     shown = re.search(r"^```yaml\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert shown is not None
@@ -87,18 +91,16 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Calls, Any]:
     return calls, runs.run(tmp_path_factory.mktemp("lived"), plugins=[calls.plugin], changes=changes)
 
 
-def test_the_calls_are_those_of_the_page_in_their_order(lived: tuple[Calls, Any]) -> None:
+def test_the_calls_are_those_of_the_page_in_their_order(lived: Lived) -> None:
     shown = re.search(r"^```text\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert shown is not None
     assert [line.split("  ")[0] for line in shown[1].splitlines()] == list(told(lived[0].made))
 
 
-def test_the_observers_wrote_what_they_saw(lived: tuple[Calls, Any]) -> None:
-    assert (lived[1].folder / "example.txt").read_text().splitlines() == [
-        "step 128: 6 answers", "step 128: reward model 1 from 6 answers",
-        "step 256: 6 answers", "step 256: reward model 2 from 12 answers",
-        "step 512: evaluated on 1 episodes", "step 512: ok",
-    ]  # fmt: skip
+def written(lived: Lived) -> list[str]:
+    """By the observers."""
+    lines: list[str] = (lived[1].folder / "example.txt").read_text().splitlines()
+    return lines
 
 
 def test_the_example_implements_every_hook() -> None:
@@ -106,7 +108,113 @@ def test_the_example_implements_every_hook() -> None:
     assert {name for name, hook in vars(prefrl_example).items() if hasattr(hook, "prefrl_impl")} == hooks
 
 
-def test_clips_of_unknown_worlds_are_drawn_by_the_plugin_that_knows_them(lived: tuple[Calls, Any]) -> None:
+# --- each hook, by what the run owes to it ---------------------------------------------------------------------------
+
+
+def offered(lived: Lived, kind: str) -> Any:
+    (spec,) = (
+        spec
+        for name, spec in lived[1]._host.specs(kind).items()
+        if name.startswith("example_") and "teacher" not in name
+    )
+    return spec
+
+
+def count(lived: Lived, call: str) -> int:
+    return lived[0].made.count(call)
+
+
+def test_prefrl_register_sources(lived: Lived) -> None:
+    assert {answer.source for answer in lived[1]._log.current.values()} == {offered(lived, "sources").name}
+    assert count(lived, "preference source: label") == 2
+
+
+def test_prefrl_register_selectors(lived: Lived) -> None:
+    whys = [query.why for query in lived[1]._log.queries.values()]
+    assert sum(why.startswith("moved ") for why in whys) == 6  # of the second round, once something is known
+    assert offered(lived, "selectors").name == lived[1].settings.queries.selector
+
+
+def test_prefrl_register_reward_models(lived: Lived) -> None:
+    assert (type(lived[1].reward).__name__, lived[1].reward.version) == ("Linear", 2)
+    assert offered(lived, "reward_models").trained
+
+
+def test_prefrl_register_losses(lived: Lived) -> None:
+    assert offered(lived, "losses").kinds == {"pair"}
+    assert '"acc"' in (lived[1].folder / "fits.jsonl").read_text()
+
+
+def test_prefrl_register_learners(lived: Lived) -> None:
+    assert (type(lived[1].learner()).__name__, lived[1].learner().steps) == ("Climber", 512)
+    assert offered(lived, "learners").name == "example_climber"
+
+
+def test_prefrl_register_procedures(lived: Lived) -> None:
+    rounds = [query.round for query in lived[1]._log.queries.values()]
+    assert rounds == [1] * 6 + [2] * 6
+    assert offered(lived, "procedures").name == "example_twice"
+
+
+def test_prefrl_register_executors(lived: Lived) -> None:
+    from prefrl.options import NoOptions
+
+    assert list(offered(lived, "executors").build(NoOptions()).map(abs, [-1, 2])) == [1, 2]
+
+
+def test_prefrl_register_augmentations(lived: Lived) -> None:
+    assert count(lived, "augmentation: windows") >= 4  # at least one batch in each of two epochs of two fits
+    assert offered(lived, "augmentations").name == "example_halves"
+
+
+def test_prefrl_register_label_filters(lived: Lived) -> None:
+    assert count(lived, "label filter: apply") == 2
+    assert not offered(lived, "label_filters").corrects_noise
+
+
+def test_prefrl_register_bonuses(lived: Lived) -> None:
+    assert count(lived, "bonus: rewards") == (512 - 128) // 64  # once per rollout
+    assert offered(lived, "bonuses").options().scale == 0.01
+
+
+def test_prefrl_register_pretrainers(lived: Lived) -> None:
+    assert count(lived, "pretrainer: run") == 1
+    assert min(line["step"] for line in asked(lived)) == 128
+    assert offered(lived, "pretrainers").name == "example_random"
+
+
+def test_prefrl_register_replay_samplers(lived: Lived) -> None:
+    from prefrl.options import NoOptions
+
+    rows = offered(lived, "replay_samplers").build(NoOptions(), None).rows(10, 100, np.random.default_rng(0))
+    assert set(rows.tolist()) == {5, 6, 7, 8, 9}
+
+
+def asked(lived: Lived) -> list[dict[str, Any]]:
+    lines = (lived[1].folder / "run_log.jsonl").read_text().splitlines()
+    return [line for line in map(json.loads, lines) if "query" in line]
+
+
+def test_prefrl_on_preferences(lived: Lived) -> None:
+    assert written(lived)[0::2][:2] == ["step 128: 6 answers", "step 256: 6 answers"]
+
+
+def test_prefrl_on_reward_trained(lived: Lived) -> None:
+    assert [line for line in written(lived) if "reward model" in line] == [
+        "step 128: reward model 1 from 6 answers", "step 256: reward model 2 from 12 answers",
+    ]  # fmt: skip
+
+
+def test_prefrl_on_policy_evaluated(lived: Lived) -> None:
+    assert written(lived)[-2] == "step 512: evaluated on 1 episodes"
+
+
+def test_prefrl_on_run_ended(lived: Lived) -> None:
+    assert written(lived)[-1] == "step 512: ok"
+
+
+def test_prefrl_render_segment(lived: Lived) -> None:
+    """Clips of unknown worlds are drawn by the plugin that knows them, all others by MuJoCo."""
     (clip, *_) = segments()
     host = lived[1]._host
     asked = {"size": 16, "camera": None}

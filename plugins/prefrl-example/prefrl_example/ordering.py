@@ -47,3 +47,11 @@ class InTurn:
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """Results in the order of the items; an exception is raised where its result would stand."""
         return map(function, items)
+
+    def completed(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+        """(number of the item, result) as each call ends; one that raised has its exception as result."""
+        for number, item in enumerate(items):
+            try:
+                yield number, function(item)
+            except Exception as error:  # noqa: BLE001  whatever a call raises is its result
+                yield number, error

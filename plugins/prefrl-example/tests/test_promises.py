@@ -82,6 +82,9 @@ def test_the_sampler_draws_from_the_newer_half():
 
 def test_calls_in_turn_keep_their_order():
     assert list(InTurn(NoOptions()).map(abs, [-2, 1])) == [2, 1]
+    (_, two), (_, error) = InTurn(NoOptions()).completed(lambda x: 2 / x, [1, 0])
+    assert two == 2
+    assert isinstance(error, ZeroDivisionError)
 
 
 def test_bars_show_each_entry():
