@@ -23,17 +23,16 @@ SMOOTH = 0.9  # how much of an action the next one keeps: white noise would aver
 NOBODY = AskContext(0, 0, np.random.default_rng(0))
 
 
-def clips(task: str, n: int, seed: int) -> tuple[list[Segment], EnvInfo]:
+def clips(settings: EnvSettings, n: int, seed: int, steps: int = STEPS) -> tuple[list[Segment], EnvInfo]:
     """`n` clips of drifting random actions, several strengths, with their true rewards."""
-    settings = EnvSettings(id=task)
     env, rng, found = make(settings), np.random.default_rng(seed), []
-    info = describe(env, task)
+    info = describe(env, settings.id)
     env.reset(seed=seed)
     obs, _ = env.reset()
     while len(found) < n:
         strength, action = rng.uniform(0.2, 2.0), np.zeros(info.action_shape)
         rows, actions, rewards = [flat(env.observation_space, obs)], [], []
-        for _ in range(STEPS):
+        for _ in range(steps):
             action = SMOOTH * action + (1 - SMOOTH**2) ** 0.5 * rng.normal(size=info.action_shape)
             executed = np.clip(strength * action, -1, 1).astype(np.float32)
             obs, reward, terminated, truncated, _ = env.step(executed)
@@ -43,8 +42,8 @@ def clips(task: str, n: int, seed: int) -> tuple[list[Segment], EnvInfo]:
             if terminated or truncated:
                 obs, _ = env.reset()
                 break
-        if len(actions) == STEPS:
-            found.append(Segment.of(np.array(rows), np.array(actions), true_reward=np.array(rewards), env_id=task))
+        if len(actions) == steps:
+            found.append(Segment.of(np.array(rows), np.array(actions), true_reward=np.array(rewards), env_id=settings.id))
     env.close()
     return found, info
 
