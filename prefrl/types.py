@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "ANSWER_KINDS", "Answer", "Array", "Binary", "Candidate", "Channels", "Choice", "EnvInfo", "Episode",
+    "ANSWER_KINDS", "Answer", "Array", "Binary", "Candidate", "Channels", "Choice", "Correction", "EnvInfo", "Episode",
     "Evaluation", "Factor", "Grades", "Item", "Preference", "Query", "QuestionKind", "Rationale", "RewardFit",
     "Segment", "Text", "Tiers", "Triplet", "array_bytes", "content_hash",
 ]  # fmt: skip
@@ -262,6 +262,14 @@ class Preference:
         identity = json.dumps([draft.query_id, draft.source, draft.annotator, draft.revision])
         created = draft.created or time.time()
         return replace(draft, id=content_hash(identity.encode()), created=created)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correction:
+    """Critique that shows how: a question of a source's own, about a clip and the one it made of it, with its answer."""
+
+    query: Query
+    preference: Preference
 
 
 # --- what a run did ------------------------------------------------------------------------------------------------

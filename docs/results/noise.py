@@ -2,9 +2,9 @@
 
 ``python docs/results/noise.py --seeds 0 1 2 3 4 --out docs/results/noise/accuracy.json``
 
-300 answers by true return about clips of drifting random actions. ``random`` turns each round with probability 0.3; ``features``
-with a probability that rises from 0 to 0.6 with how much effort the two clips show, 0.3 on the mean. Accuracy is that of the
-learned return on random pairs of 500 unseen clips, against true returns.
+300 answers by true return about clips of drifting random actions. ``random`` turns each round with probability 0.3;
+``features`` with a probability that rises from 0 to 0.6 with how much effort the two clips show, 0.3 on the mean. Accuracy
+is that of the learned return on random pairs of 500 unseen clips, against true returns.
 """
 
 from __future__ import annotations

@@ -43,7 +43,9 @@ def clips(settings: EnvSettings, n: int, seed: int, steps: int = STEPS) -> tuple
                 obs, _ = env.reset()
                 break
         if len(actions) == steps:
-            found.append(Segment.of(np.array(rows), np.array(actions), true_reward=np.array(rewards), env_id=settings.id))
+            found.append(
+                Segment.of(np.array(rows), np.array(actions), true_reward=np.array(rewards), env_id=settings.id)
+            )
     env.close()
     return found, info
 

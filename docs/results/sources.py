@@ -2,7 +2,8 @@
 
 ``python docs/results/sources.py --seeds 0 1 2 3 4 --out docs/results/sources/reliability.json``
 
-Each of 200 questions about HalfCheetah-v5 is answered by all three. ``equal`` trusts all answers alike, ``reliability`` learns whom to trust, ``best`` was
+Each of 200 questions about HalfCheetah-v5 is answered by all three. ``equal`` trusts all answers alike, ``reliability``
+learns whom to trust, ``best`` was
 told who the best is and hears nobody else.
 """
 

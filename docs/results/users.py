@@ -19,8 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from offline import clips, fitted
-from prefrl_oracle.options import UserOptions
-from prefrl_oracle.users import utility
 
 from prefrl import config
 from prefrl.evaluation import FIRST_SEED, final_policy
@@ -35,6 +33,8 @@ from prefrl.settings import EnvSettings, FitSettings
 from prefrl.specs import BuildContext, RewardModel
 from prefrl.store import open_store
 from prefrl.types import EnvInfo, Preference, Query, Segment, Tiers
+from prefrl_oracle.options import UserOptions
+from prefrl_oracle.users import utility
 
 TASK = EnvSettings(id="prefrl_envs:PointMaze-v0", user=2)
 CONFIG = Path("configs/users/maze.yaml")
@@ -141,7 +141,9 @@ def main() -> None:
         rows.append(measured(seed, given.folder))
         print(json.dumps(rows[-1]), flush=True)
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps({"users": USERS, "answers": ANSWERS, "heard": HEARD, "rows": rows}, indent=1) + "\n")
+    given.out.write_text(
+        json.dumps({"users": USERS, "answers": ANSWERS, "heard": HEARD, "rows": rows}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 from prefrl.errors import BadAnswer
 from prefrl.soundness import fault
 from prefrl.specs import Needs, Pool
-from prefrl.types import Candidate, Channels, Episode, Item, Preference, Query, Segment
+from prefrl.types import Candidate, Channels, Correction, Episode, Item, Preference, Query, Segment
 
 Recorded = TypeVar("Recorded", Segment, Episode)
 
@@ -76,6 +76,19 @@ class VisiblePool:
 
     def recent(self, n: int) -> Sequence[Episode]:
         return [hidden(episode, self._needs, self._privileged) for episode in self._pool.recent(n)]
+
+
+def sound(given: Correction, name: str) -> Correction:
+    """A correction by the source `name`; raise `BadAnswer` if its answer is not about its question."""
+    query, answer = given.query, given.preference
+    wrong = fault(answer, query.kind, len(query.items))
+    if answer.query_id != query.id:
+        wrong = "it answers another question"
+    if answer.source != name:
+        wrong = f"it is signed '{answer.source}', sign it with the name the source was given (BuildContext.name)"
+    if wrong is not None:
+        raise BadAnswer(f"Source '{name}' gave a correction with a bad answer: {wrong}.")
+    return given
 
 
 def checked(answers: Iterable[Preference], queries: Sequence[Query], name: str) -> Iterator[Preference]:

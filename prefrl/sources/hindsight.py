@@ -13,7 +13,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from prefrl.errors import ConfigError
+from prefrl.errors import ConfigError, DataError
 from prefrl.rollout.environments import STATE_SPEC, flat, mujoco_of
 from prefrl.rollout.recording import KEY, RecordedEnv, Track
 from prefrl.specs import Policy
@@ -21,11 +21,11 @@ from prefrl.types import Array, Candidate, EnvInfo, Episode, Item, Query, Segmen
 
 
 class Hindsight:
-    """Continues clips by up to `steps`; the environment is made when it is first needed."""
+    """Continues clips by up to `steps`."""
 
     def __init__(self, steps: int, make_env: Callable[[], Any], env: EnvInfo, where: str) -> None:
-        self._steps, self._make, self._info, self._where = steps, make_env, env, where
-        self._env: RecordedEnv | None = None
+        self._steps, self._where = steps, where
+        self._simulator = Simulator(make_env, env)
         if not env.has_states:
             raise ConfigError(
                 f"{where}.hindsight: clips of {env.id} cannot be continued, because no MuJoCo states are recorded; set it to 0."
@@ -46,7 +46,7 @@ class Hindsight:
         """A clip that reached a terminal state has no future."""
         if clip.terminated or clip.states is None:
             return clip
-        after = self._roll_on(np.asarray(clip.states[-1]), np.asarray(clip.obs[-1]), policy)
+        after = self._simulator.roll(np.asarray(clip.states[-1]), np.asarray(clip.obs[-1]), policy, self._steps)
         return Segment.of(
             np.concatenate([clip.obs, after.obs[1:]]),
             np.concatenate([clip.action, after.action]),
@@ -57,11 +57,30 @@ class Hindsight:
             terminated=after.terminated, dt=clip.dt, env_id=clip.env_id, episode=clip.episode, start=clip.start,
         )  # fmt: skip
 
-    def _roll_on(self, state: Array, obs: Array, policy: Policy) -> Episode:
+
+class Simulator:
+    """An environment that can be put into a recorded state; made when it is first needed."""
+
+    def __init__(self, make_env: Callable[[], Any], env: EnvInfo) -> None:
+        self._make, self._info = make_env, env
+        self._env: RecordedEnv | None = None
+
+    def from_the_beginning(self, clip: Segment, policy: Policy, steps: int) -> Segment:
+        """What `policy` does in `steps` from where `clip` begins."""
+        if clip.states is None:
+            raise DataError(f"clip {clip.id[:12]} was recorded without states, so nothing can be simulated from it.")
+        done = self.roll(np.asarray(clip.states[0]), np.asarray(clip.obs[0]), policy, steps)
+        return Segment.of(
+            done.obs, done.action, true_reward=done.true_reward, cost=done.cost, factors=done.factors, states=done.states,
+            terminated=done.terminated, env_id=clip.env_id,
+        )  # fmt: skip
+
+    def roll(self, state: Array, obs: Array, policy: Policy, steps: int) -> Episode:
+        """At most `steps` of `policy` from a recorded state and observation."""
         env = self._started(state)
-        track = Track("hindsight", self._info.id, 0, 0)
+        track = Track("simulated", self._info.id, 0, 0)
         track.reset(obs, state)
-        for _ in range(self._steps):
+        for _ in range(steps):
             action = policy.act(obs[None])[0]
             reached, _, terminated, truncated, info = env.step(action)
             obs = flat(env.observation_space, reached)

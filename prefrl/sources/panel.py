@@ -13,11 +13,11 @@ from typing import Any
 from prefrl.checkpoints import restore, state_of
 from prefrl.errors import ConfigError
 from prefrl.settings import SourceSettings
-from prefrl.sources.guard import VisiblePool, checked, hide
-from prefrl.sources.hindsight import Hindsight
-from prefrl.specs import AskContext, BuildContext, Deferred, Desk, Needs, Source, SourceSpec
+from prefrl.sources.guard import VisiblePool, checked, hide, sound
+from prefrl.sources.hindsight import Hindsight, Simulator
+from prefrl.specs import AskContext, BuildContext, Deferred, Desk, Needs, Policy, Source, SourceSpec
 from prefrl.store import DataSet
-from prefrl.types import EnvInfo, Preference, Query, content_hash
+from prefrl.types import Correction, EnvInfo, Item, Preference, Query, Segment, content_hash
 
 POLL_SECONDS = 0.2  # between looks at the store for answers that others write
 
@@ -33,6 +33,7 @@ class Seat:
     source: Source | None  # None for a deferred one, which answers through the store
     hindsight: Hindsight | None = None  # what clips become before it judges them
     later: Deferred | None = None  # what a deferred one built
+    simulator: Simulator | None = None  # for one that shows how to do better
 
 
 class Panel:
@@ -43,6 +44,9 @@ class Panel:
         self._data = data
         self._privileged = frozenset(name for name, factor in env.factors.items() if factor.privileged)
         self._asked: dict[str, int] = {seat.name: 0 for seat in seats}
+        self._whole: dict[
+            str, Item
+        ] = {}  # clips that a source is shown or simulates, with all that was recorded, by id
 
     def __len__(self) -> int:
         return len(self._seats)
@@ -101,10 +105,43 @@ class Panel:
             context = replace(context, policy=None)
         if context.pool is not None:
             context = replace(context, pool=VisiblePool(context.pool, seat.needs, self._privileged))
-        for answer in checked(seat.source.label(visible, context), visible, seat.name):
+        if seat.simulator is not None:
+            self._whole = {item.id: item for query in rest for item in query.items}
+            context = replace(context, simulate=self._remembering(seat.simulator))
+        corrections: list[Preference] = []
+        for answer in checked(self._answers_of(seat, visible, context, corrections), visible, seat.name):
             self._data.add(answer)
             answers.append(answer)
-        return answers
+        return answers + corrections
+
+    def _answers_of(
+        self, seat: Seat, visible: Sequence[Query], context: AskContext, corrections: list[Preference]
+    ) -> Iterator[Preference]:
+        """The answers among what a source gives; what it corrects is stored the moment it is yielded."""
+        assert seat.source is not None
+        for given in seat.source.label(visible, context):
+            if isinstance(given, Correction):
+                corrections.append(self._corrected(sound(given, seat.name), seat))
+            else:
+                yield given
+
+    def _remembering(self, simulator: Simulator) -> Callable[[Segment, Policy, int], Segment]:
+        """Simulates, and keeps what came out whole: a source hands back what it likes of it."""
+
+        def simulate(clip: Segment, policy: Policy, steps: int) -> Segment:
+            made = simulator.from_the_beginning(clip, policy, steps)
+            self._whole[made.id] = made
+            return made
+
+        return simulate
+
+    def _corrected(self, given: Correction, seat: Seat) -> Preference:
+        """Store what a source asked and answered by itself; it counts against its budget."""
+        items = tuple(self._whole.get(item.id, item) for item in given.query.items)
+        self._data.add_queries([replace(given.query, items=items)])
+        self._data.add(given.preference)
+        self._asked[seat.name] += 1
+        return given.preference
 
     def _awaited(self, seat: Seat, queries: Sequence[Query]) -> Iterator[Preference]:
         """Answers that come through the store while the round waits: for all of them, for some, or not at all."""
@@ -157,6 +194,14 @@ def seat(name: str, spec: SourceSpec, settings: SourceSettings, context: BuildCo
                 f"sources.{name}.hindsight: '{spec.name}' answers later, about clips as they were recorded; set it to 0."
             )
         hindsight = Hindsight(settings.hindsight, context.make_env, context.env, f"sources.{name}")
+    needs, simulator = spec.needs_of(settings.options), None
+    if "env" in needs and context.make_env is not None and not spec.deferred:
+        if not context.env.has_states:
+            raise ConfigError(
+                f"sources.{name}: '{spec.name}' shows how to do better, and no MuJoCo states of {context.env.id} are recorded "
+                f"that it could begin in; take another source."
+            )
+        simulator = Simulator(context.make_env, context.env)
     built = spec.build(settings.options, context)
     source, later = (None, built) if spec.deferred else (built, None)
-    return Seat(name, spec, settings, spec.needs_of(settings.options), source, hindsight, later)
+    return Seat(name, spec, settings, needs, source, hindsight, later, simulator)

@@ -51,6 +51,8 @@ class AskContext:
     rng: np.random.Generator
     policy: Policy | None = None
     pool: Pool | None = None  # without what the source did not declare
+    # (clip, policy, steps) -> what the policy does from where the clip begins; for those that need "env"
+    simulate: Callable[[Segment, Policy, int], Segment] | None = None
 
 
 @dataclass(frozen=True, slots=True)

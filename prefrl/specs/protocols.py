@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from prefrl.specs.contexts import AskContext, BuildContext, Candidates, Desk, FilterContext
-from prefrl.types import Array, Channels, EnvInfo, Episode, Evaluation, Item, Preference, Query, RewardFit, Segment
+from prefrl.types import (
+    Array,
+    Channels,
+    Correction,
+    EnvInfo,
+    Episode,
+    Evaluation,
+    Item,
+    Preference,
+    Query,
+    RewardFit,
+    Segment,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -22,10 +34,11 @@ if TYPE_CHECKING:
 class Source(Protocol):
     """Answers queries at once. What it may read of an item is what its spec `needs`; the rest is absent."""
 
-    def label(self, queries: Sequence[Query], context: AskContext) -> Iterator[Preference]:
+    def label(self, queries: Sequence[Query], context: AskContext) -> Iterator[Preference | Correction]:
         """Yield answers in any order, at most one per query; each is stored the moment it is yielded.
 
-        Leave a query out to leave it undecided (it falls through to the next source); skip one with `answer=None`.
+        Leave a query out to leave it undecided (it falls through to the next source); skip one with `answer=None`. A
+        `Correction` between them is stored too, question and answer.
         """
         ...
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from prefrl.errors import ConfigError
+from prefrl.errors import BadAnswer, ConfigError
 from prefrl.evaluation import Evaluator
 from prefrl.rollout.environments import make
 from prefrl.rollout.vectorised import information
@@ -19,7 +20,7 @@ from prefrl.sources.hindsight import Hindsight
 from prefrl.sources.panel import Panel, seat
 from prefrl.specs import AskContext, BuildContext, SourceSpec
 from prefrl.store import open_store
-from prefrl.types import Array, EnvInfo, Preference, Query, Segment, Tiers
+from prefrl.types import Array, Correction, EnvInfo, Preference, Query, Segment, Tiers
 
 SETTINGS = EnvSettings(id="prefrl_envs:Reach-v0")
 
@@ -111,3 +112,62 @@ def test_where_it_cannot_be_is_said(env: EnvInfo) -> None:
     built = BuildContext("run", "people", 0, env, make_env=lambda: make(SETTINGS))
     with pytest.raises(ConfigError, match=r"sources.people.hindsight: .* answers later"):
         seat("people", people, SourceSettings(hindsight=3), built, "pair")
+
+
+class Shower:
+    """Answers, and corrects the second clip."""
+
+    def label(self, queries: Any, context: AskContext) -> Iterator[Any]:
+        assert context.simulate is not None
+        for query in queries:
+            yield Preference.of(query, Tiers(((0,), (1,))), source="shower")
+            bad = query.items[1]
+            assert bad.true_reward is None
+            assert bad.states is not None
+            good = context.simulate(bad, Steady(), len(bad))
+            asked = Query.of("run", query.round, [good, bad], why="correction")
+            yield Correction(asked, Preference.of(asked, Tiers(((0,), (1,))), source=self.signed))
+
+    signed = "shower"
+
+
+def corrected(
+    env: EnvInfo, episode: Any, folder: Path, shower: Shower, **settings: Any
+) -> tuple[list[Preference], Any]:
+    spec = SourceSpec(name="shower", summary="", build=lambda *_: shower, needs=frozenset({"states", "env"}))
+    context = BuildContext("run", "shower", 0, env, make_env=lambda: make(SETTINGS))
+    asked = [Query.of("run", i, [cut(episode, i, 10), cut(episode, 20 + i, 10)]) for i in range(2)]
+    with open_store(None, folder) as store:
+        data = store.data_set("toy", env)
+        panel = Panel([seat("shower", spec, SourceSettings(**settings), context, "pair")], data, env)
+        answers = panel.ask(asked, lambda _: AskContext(0, 1, np.random.default_rng(0)))
+        return answers, data.queries([answer.query_id for answer in answers])
+
+
+def test_a_correction_is_simulated_from_the_beginning_and_stored_whole(
+    env: EnvInfo, episode: Any, tmp_path: Path
+) -> None:
+    answers, queries = corrected(env, episode, tmp_path, Shower())
+    assert [queries[answer.query_id].why for answer in answers] == ["", "", "correction", "correction"]
+    good, bad = queries[answers[2].query_id].items
+    truth = cut(episode, 20, 10)
+    assert good.obs == pytest.approx(truth.obs, abs=1e-9)  # the episode was this policy's own
+    for clip in (good, bad):
+        assert clip.true_reward == pytest.approx(truth.true_reward)
+        assert set(clip.factors) == set(truth.factors)
+
+
+def test_a_correction_counts_against_the_budget_and_must_be_sound(env: EnvInfo, episode: Any, tmp_path: Path) -> None:
+    answers, _ = corrected(env, episode, tmp_path / "a", Shower(), budget=3)
+    assert len(answers) == 4  # both questions were within it; a third would not be
+    wrong = Shower()
+    wrong.signed = "somebody"
+    with pytest.raises(BadAnswer, match="'shower' gave a correction with a bad answer: it is signed 'somebody'"):
+        corrected(env, episode, tmp_path / "b", wrong)
+
+
+def test_a_task_without_states_cannot_be_corrected(env: EnvInfo) -> None:
+    spec = SourceSpec(name="shower", summary="", build=lambda *_: Shower(), needs=frozenset({"states", "env"}))
+    context = BuildContext("run", "shower", 0, replace(env, has_states=False), make_env=lambda: make(SETTINGS))
+    with pytest.raises(ConfigError, match=r"sources.shower: 'shower' shows how to do better, and no MuJoCo states"):
+        seat("shower", spec, SourceSettings(), context, "pair")

@@ -3,7 +3,14 @@
 from collections.abc import Iterable
 
 from prefrl.specs import Needs, SourceSpec, hookimpl, lazy
-from prefrl_oracle.options import AttackerOptions, OracleOptions, RegretOptions, ThumbsOptions, UsersOptions
+from prefrl_oracle.options import (
+    AttackerOptions,
+    CorrectorOptions,
+    OracleOptions,
+    RegretOptions,
+    ThumbsOptions,
+    UsersOptions,
+)
 
 _FACTORS = frozenset({"factors", "privileged_factors"})
 
@@ -65,4 +72,11 @@ def prefrl_register_sources() -> Iterable[SourceSpec]:
         needs=frozenset({"true_reward", "pool"}),
         answers=frozenset({"binary"}),
         api=1,
+    )
+    yield SourceSpec(
+        name="corrector",
+        summary="the true return decides, and the worse clip is done again by a good policy: critique that shows how",
+        build=lazy("prefrl_oracle.corrector:Corrector"),
+        options=CorrectorOptions,
+        needs=frozenset({"true_reward", "states", "env"}),
     )

@@ -74,6 +74,15 @@ class RegretOptions(Options):
     )
 
 
+class CorrectorOptions(Options):
+    """A teacher who also shows how: for the worse clip a better one from where it began."""
+
+    policy: str = Field(description="run folder or own SB3 file of the policy that shows how")
+    share: float = Field(
+        1.0, gt=0, le=1, description="of the questions after which it corrects the worst clip; each counts as an answer"
+    )
+
+
 class AttackerOptions(Options):
     """Somebody who wants the wrong thing learned: answers by the true return, some turned round on purpose."""
 
