@@ -79,4 +79,5 @@ def prefrl_register_sources() -> Iterable[SourceSpec]:
         build=lazy("prefrl_oracle.corrector:Corrector"),
         options=CorrectorOptions,
         needs=frozenset({"true_reward", "states", "env"}),
+        api=1,
     )
