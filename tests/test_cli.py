@@ -94,7 +94,7 @@ def test_train_needs_a_config_or_a_run(capsys: pytest.CaptureFixture[str]) -> No
         (["train", "run.yaml", "--set", "sources.orcale="], 2, "no preference source named 'orcale'. Allowed: "),
         (["train", "run.yaml", "--set", "plugins=[no_such_lab]"], 2, "plugin module 'no_such_lab' failed to load: ModuleNotFoundError"),
         (["train", "run.yaml", "--plugins-dir", "nowhere"], 2, "--plugins-dir nowhere: no such folder."),
-        (["trian"], 2, "prefrl: no verb 'trian'. Allowed: config, data, doctor, eval, losses, plugins, rank, report, train. Did you mean 'train'?"),
+        (["trian"], 2, "prefrl: no verb 'trian'. Allowed: bench, config, data, doctor, eval, losses, plugins, rank, report, train. Did you mean 'train'?"),
         (["plugins", "show", "orcale"], 2, "nothing is named 'orcale'."),
         (["plugins", "check", "orcale"], 2, "no plugin named 'orcale'. Allowed: "),
         (["config", "check", "run.yaml", "rum.yaml"], 2, "rum.yaml: no such file"),
