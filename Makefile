@@ -94,7 +94,7 @@ soak: setup .venv/.debian-tests ## what needs hours: the long forms of tests; th
 	@$(BIN)/python tests/soak/memory.py --duration $(DURATION)
 
 soak-human: setup .venv/.debian-tests ## the long forms of what prefrl-human promises: browser, kill -9, many annotators, agreement, a robot taught by clicks
-	@$(BIN)/python -m pytest plugins/prefrl-human/tests/soak --timeout=0
+	@PREFRL_LONG=1 $(BIN)/python -m pytest plugins/prefrl-human/tests plugins/prefrl-human/tests/soak --timeout=0 -s
 
 clean: ## remove .venv and everything built
 	@rm -rf .venv docs/_build .*_cache build dist

@@ -46,22 +46,22 @@ def cameras(place: Place) -> Sequence[str | None]:
 
 
 class Renderer:
-    """The rendering process as its server sees it; it is started again if it ends."""
+    """The rendering process as its server sees it: started when a clip is missing, and again if it ends."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
         self._ready: set[Path] = set()
         self.problems: dict[str, str] = {}  # item id -> why there is no clip of it
         self._process: subprocess.Popen[str] | None = None
-        self._start()
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "prefrl_human.clips"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
-        self._say(self._place.model_dump(mode="json"))
+        assert self._process.stdin is not None
         assert self._process.stdout is not None
+        self._process.stdin.write(self._place.model_dump_json() + "\n")
         threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
 
     def _listen(self, lines: TextIO) -> None:
@@ -70,6 +70,8 @@ class Renderer:
             self.problems[said["item"]] = said["problem"]
 
     def _say(self, line: Any) -> None:
+        if self._process is None or self._process.poll() is not None:
+            self._start()
         assert self._process is not None
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
@@ -87,8 +89,6 @@ class Renderer:
         missing = [item for item in items if not self.ready(item) and item not in self.problems]
         if not missing:
             return
-        if self._process is not None and self._process.poll() is not None:
-            self._start()
         self._say({"items": missing})
 
     def newest(self, episode: Path, clip: Path) -> None:

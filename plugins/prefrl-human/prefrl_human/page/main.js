@@ -326,6 +326,7 @@ async function begin() {
   state.outbox = new Outbox(`${state.session.data_set}/${state.session.who}`, send, outboxChanged);
   for (const kept of await state.outbox.open()) state.done.add(`${kept.query}:${kept.revision}`);
   if (state.session.instructions && !localStorage.getItem(`${historyName()}/read`)) { localStorage.setItem(`${historyName()}/read`, '1'); help(); }
+  await state.outbox.drained(1500);
   await refill();
   setInterval(() => { if (state.stages.length < 2) refill(); }, 1000);
   watchRun();

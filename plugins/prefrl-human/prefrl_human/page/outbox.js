@@ -10,6 +10,7 @@ export class Outbox {
     this.waiting = 0;
     this.running = false;
     this.pause = 0.25;
+    this.journal = `prefrl/journal/${name}/`;
   }
 
   async open() {
@@ -19,6 +20,11 @@ export class Outbox {
       opening.onsuccess = () => done(opening.result);
       opening.onerror = () => failed(opening.error);
     });
+    for (const [key, text] of Object.entries(localStorage).sort()) {
+      if (!key.startsWith(this.journal)) continue; // the page was left before the data base had it
+      await this.change((store) => store.add(JSON.parse(text)));
+      localStorage.removeItem(key);
+    }
     const kept = await this.all();
     this.waiting = kept.length;
     window.addEventListener('online', () => { this.pause = 0.25; this.drain(); });
@@ -29,8 +35,16 @@ export class Outbox {
   async put(record) {
     this.waiting += 1;
     this.changed({ waiting: this.waiting });
+    const line = `${this.journal}${String(Date.now()).padStart(15, '0')}/${record.id}`;
+    localStorage.setItem(line, JSON.stringify(record)); // at once; the same answer twice is one answer to the server
     await this.change((store) => store.add(record));
+    localStorage.removeItem(line);
     this.drain();
+  }
+
+  async drained(milliseconds) { // as far as it gets in this time
+    const late = performance.now() + milliseconds;
+    while (this.waiting && performance.now() < late) await new Promise((again) => { setTimeout(again, 20); });
   }
 
   all() {
