@@ -93,6 +93,7 @@ def test_playback_by_keys(page_of: Any, place: Terms, data: DataSet) -> None:
     page.keyboard.press(" ")
     assert page.get_by_role("button", name="Play", exact=True).is_visible()
     paused = "() => [...document.querySelectorAll('.clips:not([hidden]) video')].every((v) => v.paused)"
+    page.wait_for_timeout(300)
     assert page.evaluate(paused)
     page.keyboard.press("r")
     page.keyboard.press(" ")
@@ -374,24 +375,22 @@ def faults(page: Any) -> list[Any]:
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_axe_finds_nothing_serious(
-    page_of: Any, place: Terms, empty: DataSet, ask: Ask, look: str, lacking: Callable[[str], None]
+    page_of: Any, place: Terms, empty: DataSet, ask: Ask, look: str, lacking: Callable[[str], None], long: bool
 ) -> None:
     if AXE is None:
         lacking("needs axe-core: pip install axe-playwright-python")
-    empty.add_queries([ask(0), ask(1, 4), ask(2, 1), ask(3, 3, "choice")])
+    kinds = [(ask(0), "ArrowLeft"), (ask(1, 4), "Enter"), (ask(2, 1), "ArrowUp"), (ask(3, 3, "choice"), "a")]
+    shown = kinds if long else kinds[1:2] if look == "dark" else kinds[:1]
+    empty.add_queries([query for query, _ in shown])
     page = page_of(place(instructions="Look at the feet."), empty, **LOOKS[look])
-    assert faults(page) == []  # the dialog
+    assert not long or faults(page) == []  # the dialog
     page.keyboard.press("Escape")
-    for number, key in enumerate(("ArrowLeft", "Enter", "ArrowUp", "a"), 1):
+    for number, (_, key) in enumerate(shown, 1):
         assert faults(page) == []
-        if number == 1:
-            page.keyboard.press("s")
-            assert faults(page) == []
-            page.keyboard.press("Escape")
         page.keyboard.press(key)
         saved(page, number)
     page.locator("#waiting").wait_for(state="visible")
-    assert faults(page) == []
+    assert not long or faults(page) == []
 
 
 def test_reduced_motion_begins_with_a_pause(page_of: Any, place: Terms, data: DataSet) -> None:

@@ -106,7 +106,7 @@ function show() {
   $('reason').value = '';
   marked(stage);
   stage.player.ontime = (time, duration) => shownTime(stage, time, duration);
-  stage.show(state.playing, SPEEDS[state.speed]);
+  stage.show(() => state.playing, SPEEDS[state.speed]);
   if (state.camera) stage.view(state.camera);
   allow();
   performance.mark('prefrl-shown');

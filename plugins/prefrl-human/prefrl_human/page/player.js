@@ -22,10 +22,10 @@ export class Player {
   get duration() { return this.videos.length ? length(this.clock) : 0; }
   get time() { return this.videos.length ? this.clock.currentTime : 0; }
 
-  async start() {
+  async start(playing) { // playing() is asked once the clips are there
     if (!this.videos.length) return;
     await this.ready;
-    this.playing = true;
+    this.playing = playing();
     await this.restart();
     if (this.frame === null) this.tick();
   }

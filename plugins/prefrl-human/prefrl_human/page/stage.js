@@ -98,8 +98,7 @@ export class Stage {
     this.player.setRate(rate);
     await this.player.ready;
     if (this.closed) return;
-    await this.player.start();
-    if (!playing) await this.player.toggle();
+    await this.player.start(playing);
   }
 
   visible(is) {
