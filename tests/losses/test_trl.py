@@ -161,7 +161,9 @@ def test_simpo_is_trls(smoothing: float, trl: Any) -> None:
     average = inputs.per_token.sum(1) / inputs.mask.sum(1)
     trainer = stand_in(loss_type="simpo", alpha=0.0, beta=2.0, simpo_gamma=0.5, label_smoothing=smoothing)
     theirs = trl.CPO.cpo_loss(trainer, *average.chunk(2))[0].mean()
-    if smoothing:  # ours subtracts the margin in the preferred direction of a turned answer too; TRL only turns the sign
+    if (
+        smoothing
+    ):  # ours subtracts the margin in the preferred direction of a turned answer too; TRL only turns the sign
         ours = by_us(inputs.scores, "simpo", {"beta": 2.0, "margin": 0.5, "smoothing": smoothing})
         assert abs(float((theirs - ours).detach())) > 1e-3
     else:
@@ -194,9 +196,7 @@ def test_kto_is_trls(weights: tuple[float, float], trl: Any) -> None:
         "completion_mask": inputs.mask, "label": good, "ref_logps": ref, "ref_KL_logps": ref_kl,
     }  # fmt: skip
     theirs = trl.KTO._compute_loss(trainer, model_of(inputs), batch, False)
-    scores = Scores.of(
-        inputs.per_token.sum(1, keepdim=True), ref_logp=ref.unsqueeze(1), kl_logratio=kl - ref_kl
-    )
+    scores = Scores.of(inputs.per_token.sum(1, keepdim=True), ref_logp=ref.unsqueeze(1), kl_logratio=kl - ref_kl)
     options = {"beta": 0.1, "desirable": weights[0], "undesirable": weights[1]}
     labels = Labels(Kind.BINARY, binary=good.double().unsqueeze(1))
     equal(theirs, by_us(scores, "kto", options, labels), inputs.token)

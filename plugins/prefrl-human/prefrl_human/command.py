@@ -37,7 +37,7 @@ def rank(
     renew: Annotated[
         list[str], typer.Option(metavar="NAME", help="Another link for this person; the old one ends.")
     ] = [],  # noqa: B006
-    overlap: Annotated[int | None, typer.Option(min=1, help="People who answer each question.")] = None,
+    per_question: Annotated[int | None, typer.Option(min=1, help="People who answer each question.")] = None,
     best: Annotated[
         bool, typer.Option("--best", help="Ask for the best of several clips, not for their order.")
     ] = False,
@@ -61,7 +61,7 @@ def rank(
         raise ConfigError(f"--run {run}: no run is there (no manifest.json).")
     known = folder if (folder / "manifest.json").exists() else None
     changes = {
-        "host": host, "port": port, "hosts": tuple(hosts) or None, "people": tuple(people) or None, "overlap": overlap,
+        "host": host, "port": port, "hosts": tuple(hosts) or None, "people": tuple(people) or None, "per_question": per_question,
         "ask": "best" if best else None, "instructions": instructions, "checks": None if checks is None else {"rate": checks},
     }  # fmt: skip
     try:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from prefrl_human.options import HumanOptions
 from prefrl_human.place import Place
 
 
@@ -67,8 +68,8 @@ def of_run(run: Path) -> dict[str, Any]:
     }  # fmt: skip
     for name, source in (settings.get("sources") or {}).items():
         if ((source or {}).get("use") or name) == "human":
-            ours = {"use", "weight", "budget", "order", "wait", "hindsight"}  # the host's keys
-            found |= {"source": name, "options": {k: v for k, v in (source or {}).items() if k not in ours}}
+            ours = {k: v for k, v in (source or {}).items() if k in HumanOptions.model_fields}  # others are the host's
+            found |= {"source": name, "options": ours}
     return found
 
 

@@ -32,7 +32,7 @@ class HumanOptions(Options):
     people: tuple[Name, ...] = Field(
         (), description="who answers, each by a link of their own; empty: one person, unnamed"
     )
-    overlap: int = Field(1, ge=1, description="people who answer each question")
+    per_question: int = Field(1, ge=1, description="people who answer each question")
     lease: float = Field(300, ge=5, description="seconds for which a question is kept for the person it was shown to")
     instructions: str = Field("", max_length=4000, description="what to look at, shown before the first question")
     ask: Literal["rank", "best"] = Field("rank", description="of more than two clips: an order, or only the best one")

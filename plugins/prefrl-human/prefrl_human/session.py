@@ -79,7 +79,7 @@ class Session:
         found = [self._again(answer, None) for answer in person.answers.values() if _withdrawn(answer)]
         found += [self._again(answer, check) for answer, check in person.checked.values() if _withdrawn(answer)]
         found = found[:n]
-        held = self.data.leases(who, self._options.lease, self._options.overlap, n)
+        held = self.data.leases(who, self._options.lease, self._options.per_question, n)
         waiting = iter(self._servings(who, held))
         number = person.number
         while len(found) < n:
@@ -124,7 +124,7 @@ class Session:
                 f"This question was on the page for {sent.seconds:.1f} s; watch at least {least:.1f} s of it."
             )
         data = self.data if serving.check is None else self._check_data()
-        if serving.check is None and not data.admits(sent.query, who, self._options.overlap):
+        if serving.check is None and not data.admits(sent.query, who, self._options.per_question):
             raise Conflict("Others have answered this question meanwhile.")
         record = preference(sent, serving.query, serving.order, source=self._place.source, who=who, now=time.time())
         try:

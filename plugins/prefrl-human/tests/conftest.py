@@ -92,7 +92,7 @@ def data(store: Store) -> DataSet:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Callable[..., Place]:
-    """``place(overlap=2)``: the data set `toy` on these terms."""
+    """``place(per_question=2)``: the data set `toy` on these terms."""
 
     def make(url: str | None = None, data_set: str = "toy", **options: Any) -> Place:
         options = {"port": 0, "browser": False, "checks": {"rate": 0}, "watch": 0} | options

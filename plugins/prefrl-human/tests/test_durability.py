@@ -221,7 +221,7 @@ def test_many_people_at_once(
 ) -> None:
     n, each, overlap = (50, 200, 2) if long else (8, 10, 2)
     people = tuple(f"person{i}" for i in range(n))
-    server = running(place(data_set="many", people=people, overlap=overlap))
+    server = running(place(data_set="many", people=people, per_question=overlap))
     clients = [Client(server.port, server.links[name], i) for i, name in enumerate(people)]
     together(clients, each, lambda: None)
     seconds = sorted(second for client in clients for second in client.seconds)
@@ -251,7 +251,7 @@ def test_three_times_in_any_order_is_once(
         assert {client.call("POST", "/api/answers", message)[0] for message in again} == {200}
     twin = store.data_set("twin", _env())
     twin.add_queries([texts(i) for i in range(8000 if long else 400)])
-    other = running(place(data_set="twin", people=people, overlap=3))
+    other = running(place(data_set="twin", people=people, per_question=3))
     for client in clients:
         client.port = other.port
         thrice = client.sent * 3
