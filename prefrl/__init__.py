@@ -12,7 +12,9 @@ The way of one preference, in the order of the data; every module of the package
     rewards         reward models
     augment         windows of a training batch
     filters         wrong answers: which to trust, to turn round, to vote on
+    pseudo          answers that a reward model gives itself
     fit             store + loss -> an update of the reward model
+    bonuses         what exploring is worth
     relabel         the only place where learned reward replaces environment reward
     policies        what acts, behind one protocol
     games           answers that go round in circles, and the mixture that nothing beats by much
@@ -20,6 +22,7 @@ The way of one preference, in the order of the data; every module of the package
     pretrain        what happens before the first question
     procedures      the order of these stages; `procedures.online` is read top to bottom
     evaluation      deterministic episodes on an untouched environment
+    alignment       how much a fit changed, and how new behaviour is to the reward model, for reports alone
     agreement       how each source's answers agree with the true return, for reports alone
     rendering       segments -> clips, in a process of their own
     report          run folders -> one page and the table

@@ -6,22 +6,27 @@ from collections.abc import Iterable
 
 from prefrl.executors.options import LocalOptions, RayOptions
 from prefrl.filters.options import ReliabilityOptions, RimeOptions, VotesOptions
-from prefrl.learners.options import PPOOptions, SACOptions, TD3Options
+from prefrl.learners.options import PPOOptions, RecentOptions, SACOptions, TD3Options
 from prefrl.losses.registered import losses
 from prefrl.procedures.options import GameOptions, OfflineOptions, OnlineOptions
 from prefrl.queries.options import SimilarityOptions
 from prefrl.rewards.options import (
     CropOptions,
+    DisagreementOptions,
+    DynamicsOptions,
     EnsembleOptions,
     EntropyOptions,
     FactorsOptions,
     PairwiseOptions,
     PolicyOptions,
+    ShortenOptions,
+    TransformerOptions,
     UsersOptions,
 )
 from prefrl.sources.options import FileOptions
 from prefrl.specs import (
     AugmentationSpec,
+    BonusSpec,
     ExecutorSpec,
     LabelFilterSpec,
     LearnerSpec,
@@ -29,6 +34,7 @@ from prefrl.specs import (
     Needs,
     PretrainerSpec,
     ProcedureSpec,
+    ReplaySamplerSpec,
     RewardModelSpec,
     SelectorSpec,
     SourceSpec,
@@ -116,6 +122,18 @@ def prefrl_register_reward_models() -> Iterable[RewardModelSpec]:
         aux=frozenset({"times", "latent_mu", "latent_logvar"}),
     )
     yield RewardModelSpec(
+        name="dynamics",
+        summary="the same on encoders that also learn what each step leads to, labels or not (REED)",
+        options=DynamicsOptions,
+        build=lazy("prefrl.rewards.dynamics:Dynamics"),
+    )
+    yield RewardModelSpec(
+        name="transformer",
+        summary="a transformer of whole clips with attention over their steps (Preference Transformer)",
+        options=TransformerOptions,
+        build=lazy("prefrl.rewards.transformer:PreferenceTransformer"),
+    )
+    yield RewardModelSpec(
         name="policy",
         summary="none: the policy itself is fitted to answers by its log-probabilities (CPL, DPO, imitation)",
         options=PolicyOptions,
@@ -158,12 +176,14 @@ def prefrl_register_learners() -> Iterable[LearnerSpec]:
         summary="SB3's soft actor-critic",
         options=SACOptions,
         build=lazy("prefrl.learners.off_policy:SACLearner"),
+        off_policy=True,
     )
     yield LearnerSpec(
         name="td3",
         summary="SB3's twin delayed deep deterministic policy gradient",
         options=TD3Options,
         build=lazy("prefrl.learners.off_policy:TD3Learner"),
+        off_policy=True,
     )
 
 
@@ -212,6 +232,34 @@ def prefrl_register_augmentations() -> Iterable[AugmentationSpec]:
     """Crops."""
     yield AugmentationSpec(
         name="crop", summary="random crops of equal length", options=CropOptions, build=lazy("prefrl.augment:Crop")
+    )
+    yield AugmentationSpec(
+        name="shorten",
+        summary="random crops between two lengths (QPA)",
+        options=ShortenOptions,
+        build=lazy("prefrl.augment:Shorten"),
+    )
+
+
+@hookimpl
+def prefrl_register_bonuses() -> Iterable[BonusSpec]:
+    """Disagreement."""
+    yield BonusSpec(
+        name="disagreement",
+        summary="what the members of the ensemble do not agree on (RUNE)",
+        options=DisagreementOptions,
+        build=lazy("prefrl.bonuses:Disagreement"),
+    )
+
+
+@hookimpl
+def prefrl_register_replay_samplers() -> Iterable[ReplaySamplerSpec]:
+    """Hybrid replay."""
+    yield ReplaySamplerSpec(
+        name="recent",
+        summary="some of each batch from what was recorded last (QPA)",
+        options=RecentOptions,
+        build=lazy("prefrl.learners.recency:Recent"),
     )
 
 

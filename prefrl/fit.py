@@ -11,16 +11,19 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from prefrl.augment import steps_of
 from prefrl.losses import Labels, MetricBag, PrefLoss, Scores, WeightedSum, collate
 from prefrl.losses.options import BradleyTerryOptions
 from prefrl.losses.pairwise import build as pair_loss
-from prefrl.settings import FitSettings
+from prefrl.pseudo import PseudoLabels, Unjudged
+from prefrl.settings import FitSettings, UnlabelledSettings
 from prefrl.specs import Augmentation, FilterContext, LabelFilter, Measured, OfFactors, PerUser, RewardModel, Scorer
 from prefrl.types import Array, Item, Preference, Query, RewardFit
 
@@ -120,8 +123,14 @@ class Trainer:
         augment: Sequence[Augmentation],
         filters: Sequence[LabelFilter],
         seed: int,
+        unlabelled: UnlabelledSettings | None = None,
     ) -> None:
         self._reward, self._loss, self._settings = reward, loss, settings
+        self._aside = torch.Generator().manual_seed(
+            seed ^ 1
+        )  # of its own: what is drawn for the answers stays the same
+        self._pseudo = None if unlabelled is None else PseudoLabels(unlabelled, self._aside)
+        self._pairs: Unjudged | None = None  # while a fit lasts
         self._augment, self._filters = augment, filters
         self._generator = torch.Generator().manual_seed(seed)
         self._optimizers: list[torch.optim.Optimizer] = []  # made at the first fit: a policy may come after its trainer
@@ -133,9 +142,10 @@ class Trainer:
         weights = [[*member.parameters(), *shared] for member in self._reward.scorers()]
         return [torch.optim.AdamW(parameters, lr=lr, weight_decay=decay) for parameters in weights]
 
-    def fit(self, answers: Answers, round: int, step: int) -> RewardFit:
-        """Update every member, then the model's output statistics."""
+    def fit(self, answers: Answers, round: int, step: int, pairs: Unjudged | None = None) -> RewardFit:
+        """Update every member, then the model's output statistics; `pairs` are what pseudo-labels are for."""
         started = time.perf_counter()
+        self._pairs = pairs
         if self._settings.reset:
             self._reward.reset()
             self._optimizers = []
@@ -205,8 +215,11 @@ class Trainer:
         settings, metrics = self._settings, MetricBag()
         for part, rows in self._batches(answers):
             out = self._loss(self._scores(member, answers, part, rows, training=True), part.labels.take(rows))
+            loss = out.loss
+            if self._pseudo is not None and self._pairs is not None:
+                loss = loss + self._pseudo.loss(partial(self._score_pairs, member), self._pairs, len(rows))
             optimizer.zero_grad(set_to_none=True)
-            out.loss.backward()
+            loss.backward()
             if settings.max_grad_norm is not None:
                 torch.nn.utils.clip_grad_norm_(list(member.parameters()), settings.max_grad_norm)
             optimizer.step()
@@ -237,28 +250,23 @@ class Trainer:
     def _scores(self, member: Scorer, answers: Answers, part: Part, rows: Tensor, *, training: bool) -> Scores:
         """Scores of queries `rows`; in training over augmented windows and, if so set, a sample of their steps."""
         index = part.index[rows]
-        length = torch.where(index >= 0, answers.lengths[index.clamp(min=0)], 1)
-        start = torch.zeros_like(length)
-        for augmentation in self._augment if training else ():
-            offset, length = augmentation.windows(length, self._generator)
-            start = start + offset
-        steps, scale = self._steps(start, length, self._settings.steps if training else None)
+        steps, scale = self._chosen(answers.lengths, index, training, self._generator)
         group = part.labels.group
         batch = answers.batch if group is None else answers.batch.told_by(group[rows])
         return member.score(batch, index, steps, scale)
 
-    def _steps(self, start: Tensor, length: Tensor, sample: int | None) -> tuple[Tensor, Tensor]:
-        """(B, K, L) steps, -1 for none, and the (B, K) factor by which their sum estimates the sum over the window."""
-        longest = int(length.max())
-        if sample is None or sample >= longest:
-            offsets = torch.arange(longest, device=length.device).expand(*length.shape, longest)
-            scale = torch.ones(length.shape, device=length.device)
-        else:  # one step from each of `sample` equal parts of the window: spread like the window, at a random phase
-            part = torch.rand((*length.shape, sample), generator=self._generator).to(length.device)
-            parts = (torch.arange(sample, device=length.device) + part) / sample
-            offsets = (parts * length.unsqueeze(-1)).long().minimum(length.unsqueeze(-1) - 1)
-            scale = length / sample
-        return torch.where(offsets < length.unsqueeze(-1), start.unsqueeze(-1) + offsets, -1), scale
+    def _score_pairs(
+        self, member: Scorer, pairs: Unjudged, index: Tensor, training: bool, generator: torch.Generator
+    ) -> Scores:
+        steps, scale = self._chosen(pairs.lengths, index, training, generator)
+        return member.score(pairs.batch, index, steps, scale)
+
+    def _chosen(
+        self, lengths: Tensor, index: Tensor, training: bool, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Steps of the items `index` (B, K) and their scale, as `Scorer.score` takes them."""
+        length = torch.where(index >= 0, lengths[index.clamp(min=0)], 1)
+        return steps_of(length, self._augment, self._settings.steps, generator) if training else steps_of(length)
 
     def _filtered(self, answers: Answers) -> Answers:
         """What the run's filters make of the answers at a look; what is held out stays as it was given."""
@@ -337,6 +345,7 @@ class Trainer:
         return {
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "generator": self._generator.get_state(),
+            "aside": self._aside.get_state(),
             "loss": self._loss.state_dict(),
             "filters": [label_filter.state_dict() for label_filter in self._filters],
         }
@@ -346,6 +355,7 @@ class Trainer:
         for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self._generator.set_state(state["generator"])
+        self._aside.set_state(state["aside"])
         self._loss.load_state_dict(state["loss"])
         for label_filter, saved in zip(self._filters, state["filters"], strict=True):
             label_filter.load_state_dict(saved)

@@ -65,6 +65,9 @@ class AlgoSettings(Chosen):
     name: str = "ppo"
     n_timesteps: int = Field(100_000, ge=1)
     normalize: bool = Field(True, description="running mean and std of observations (never of rewards)")
+    replay: Annotated[tuple[NamedOptions, ...], Choice("replay_samplers")] = Field(
+        (), max_length=1, description="which transitions an off-policy learner draws; none: all alike"
+    )
 
 
 class ProcedureSettings(Chosen):
@@ -158,6 +161,15 @@ class FitSettings(Options):
     max_grad_norm: float | None = Field(None, gt=0)
 
 
+class UnlabelledSettings(Options):
+    """Pairs that nobody judged, labelled by the model itself where it is sure (SURF)."""
+
+    pairs: int = Field(500, ge=1, description="drawn anew from the pool before each fit")
+    threshold: float = Field(0.99, gt=0.5, description="probability from which on a member counts as sure")
+    weight: float = Field(1.0, ge=0, description="of their loss beside that of the answers")
+    batches: int = Field(4, ge=1, description="pairs per answer in a gradient step")
+
+
 class RewardSettings(Chosen):
     """What the learner sees as reward."""
 
@@ -175,6 +187,7 @@ class RewardSettings(Chosen):
     filters: Annotated[tuple[NamedOptions, ...], Choice("label_filters")] = Field(
         (), description="label filters in order"
     )
+    unlabelled: UnlabelledSettings | None = Field(None, description="learn from pairs that nobody judged, too")
     fit: FitSettings = FitSettings()
 
 

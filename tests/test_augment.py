@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from prefrl.augment import Crop
-from prefrl.rewards.options import CropOptions
+from prefrl.augment import Crop, Shorten
+from prefrl.rewards.options import CropOptions, ShortenOptions
 from prefrl.specs import BuildContext
 from prefrl.types import EnvInfo
 
@@ -40,3 +40,20 @@ def test_no_steps_to_cut_changes_nothing() -> None:
     start, length = windows(lengths, steps=0)
     assert start.tolist() == [[0, 0]]
     assert length.tolist() == [[10, 7]]
+
+
+def test_qpas_crops_have_35_to_45_of_50_steps_the_same_number_in_a_pair() -> None:
+    lengths = torch.full((4000, 2), 50)
+    start, length = Shorten(ShortenOptions(), CONTEXT).windows(lengths, torch.Generator().manual_seed(0))
+    assert sorted(set(length.flatten().tolist())) == list(range(35, 46))
+    assert (length[:, 0] == length[:, 1]).all()
+    assert (start[:, 0] != start[:, 1]).any()
+    assert (start + length <= lengths).all()
+    assert (start + length == lengths).any()
+
+
+def test_clips_shorter_than_the_crop_stay_whole() -> None:
+    start, length = Shorten(ShortenOptions(), CONTEXT).windows(
+        torch.tensor([[20, 50]]), torch.Generator().manual_seed(0)
+    )
+    assert (int(start[0, 0]), int(length[0, 0])) == (0, 20)

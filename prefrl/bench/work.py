@@ -18,7 +18,7 @@ from prefrl.errors import PrefrlError
 # What a result is computed from, and how it came about; models, clips and the data set are not kept.
 KEPT = (
     "config.yaml", "manifest.json", "evaluations.jsonl", "random.json", "fits.jsonl", "timing.json", "calibration.json",
-    "sources.json", "alignment.json",
+    "sources.json",
 )  # fmt: skip
 TAIL = 4_000  # characters of the log that tell of a failure
 

@@ -79,7 +79,7 @@ class OffPolicyLearner:
             env,
             **values,
             action_noise=_noise(options, env.action_space),
-            **_buffer(options, self._relabel, dictionary=dictionary),
+            **_buffer(options, context, dictionary=dictionary),
             seed=context.seed,
             device=context.device,
         )
@@ -205,8 +205,8 @@ def _noise(options: OffPolicyOptions, space: spaces.Space[Any]) -> NormalActionN
     return NormalActionNoise(np.zeros(space.shape or ()), np.full(space.shape or (), options.noise_std))
 
 
-def _buffer(options: OffPolicyOptions, relabel: Relabeller, *, dictionary: bool) -> dict[str, Any]:
-    kwargs: dict[str, Any] = {"relabel": relabel}
+def _buffer(options: OffPolicyOptions, context: LearnerContext, *, dictionary: bool) -> dict[str, Any]:
+    kwargs: dict[str, Any] = {"relabel": context.relabel, "sampler": context.sampler}
     if dictionary:
         return {"replay_buffer_class": RelabelDictReplayBuffer, "replay_buffer_kwargs": kwargs}
     if options.n_steps > 1:

@@ -12,6 +12,13 @@ from prefrl.zoo import PolicyKwargs, Schedule
 Frequency = Annotated[int, Field(ge=1)]
 
 
+class RecentOptions(Options):
+    """Hybrid replay (QPA): some of each batch from what was recorded last."""
+
+    steps: int = Field(10_000, ge=1, description="rows of the buffer that count as recent: steps of each environment")
+    share: float = Field(0.5, ge=0, le=1, description="of a batch that is drawn from them")
+
+
 class PPOOptions(Options):
     """Proximal policy optimisation; defaults are SB3's."""
 

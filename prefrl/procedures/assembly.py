@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prefrl import devices
+from prefrl.errors import ConfigError
 from prefrl.evaluation import named_policy
 from prefrl.filters.combination import check
 from prefrl.fit import Trainer
@@ -23,7 +24,9 @@ from prefrl.specs import (
     LabelFilterSpec,
     Learner,
     LearnerContext,
+    LearnerSpec,
     Needs,
+    ReplaySampler,
     RewardModel,
     RewardModelSpec,
     Selector,
@@ -106,6 +109,7 @@ class Assembly:
             [self._build("augmentations", chosen.name, chosen.options) for chosen in settings.augment],
             [self._build("label_filters", chosen.name, chosen.options) for chosen in settings.filters],
             seed=int(self.context("fit").rng().integers(2**62)),
+            unlabelled=settings.unlabelled,
         )
 
     def _filter_spec(self, name: str) -> LabelFilterSpec:
@@ -171,9 +175,20 @@ class Assembly:
             folder=folder,
             clock=self.clock,
             tick=tick,
+            sampler=self._sampler(),
         )
         learner: Learner = self.host.spec("learners", algo.name).build(algo.options, context)
         return learner
+
+    def _sampler(self) -> ReplaySampler | None:
+        algo = self.settings.algo
+        spec = self.host.spec("learners", algo.name)
+        if algo.replay and not (isinstance(spec, LearnerSpec) and spec.off_policy):
+            raise ConfigError(
+                f"algo.replay: '{algo.name}' keeps no transitions that '{algo.replay[0].name}' could choose from; use it with "
+                f"sac or td3, or leave it out."
+            )
+        return next((self._build("replay_samplers", one.name, one.options) for one in algo.replay), None)
 
     def _build(self, kind: str, name: str, options: Any) -> Any:
         return self.host.spec(kind, name).build(options, self.context(f"{kind}.{name}"))

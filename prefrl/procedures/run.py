@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ import torch
 
 from prefrl import checkpoints, config, devices
 from prefrl.agreement import by_source
+from prefrl.alignment import Watch
 from prefrl.errors import ConfigError
 from prefrl.fit import Answers, gather
 from prefrl.losses import kinds_of
@@ -22,6 +24,7 @@ from prefrl.procedures.assembly import Assembly
 from prefrl.procedures.evaluations import Evaluations
 from prefrl.procedures.run_log import RunLog
 from prefrl.progress import Progress
+from prefrl.pseudo import Unjudged, unjudged
 from prefrl.queries.proposals import select
 from prefrl.rendering import render_clips
 from prefrl.rollout.termination import sentence
@@ -201,10 +204,15 @@ class Run:
             preferences = self._log.look(self._fits, self.step)
             if not any(p.outcome == "answered" for p in preferences):
                 return None
+            watch = None
             if self.step:
-                self.reward.observe(self._recent())
+                recent = self._recent()
+                watch = Watch(self.reward, recent)
+                self.reward.observe(recent)
             self._answers = self._gathered()
-            fit = self._trainer.fit(self._answers, round, self.step)
+            fit = self._trainer.fit(self._answers, round, self.step, self._unjudged())
+            if watch is not None:
+                fit = replace(fit, metrics={**fit.metrics, **watch.metrics(self._log.queries.values(), self.env)})
             self._relabel.refresh()
         self._fits += 1
         self._folder.append("fits.jsonl", fit)
@@ -224,6 +232,15 @@ class Run:
         validation = self.settings.reward.fit.validation
         preferences = list(self._log.current.values())
         return gather(preferences, self._log.queries, self._panel.weights, self.reward, validation)
+
+    def _unjudged(self) -> Unjudged | None:
+        """Pairs of clips for pseudo-labels, if they are wanted and there is something to draw from."""
+        wanted = self.settings.reward.unlabelled
+        if wanted is None or not self.step:
+            return None
+        pool, rng = self.pool, self.rng("unlabelled", self._fits)
+        cuts = pool.sample(2 * wanted.pairs, self.settings.feedback.segment, rng, self.settings.queries.window)
+        return unjudged([pool.segment(cut) for cut in cuts], self.reward)
 
     def _recent(self) -> Sequence[Episode]:
         """Views of about the last OBSERVED_STEPS steps."""

@@ -122,6 +122,7 @@ class Relabeller:
         reward = np.asarray(channels["reward"], float)
         fitted = self.reward.version > 0 or not self.reward.scorers()
         if not fitted:
+            channels = {name: np.zeros_like(values) for name, values in channels.items()}
             reward = np.zeros_like(reward)
         for bonus in self._bonuses:
             reward = reward + bonus.rewards(episodes, channels, self.recording.steps)

@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from prefrl.errors import StaleRewards
 from prefrl.relabel.relabeller import Part, Relabeller
 from prefrl.rollout.recording import Track
+from prefrl.specs import ReplaySampler
 from prefrl.types import Array
 
 CHUNK = 65_536  # steps given to the reward model at once when the whole buffer is rewritten
@@ -39,9 +40,9 @@ class RelabelReplayBuffer(ReplayBuffer):
     An episode is kept for as long as one of its rows is.
     """
 
-    def __init__(self, *args: Any, relabel: Relabeller, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, relabel: Relabeller, sampler: ReplaySampler | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._relabel = relabel
+        self._relabel, self._sampler = relabel, sampler
         self._version = relabel.version  # of the reward model that labelled the rows
         self._added = self._labelled = 0
         self._stretches: list[deque[Stretch]] = [deque() for _ in range(self.n_envs)]
@@ -73,7 +74,11 @@ class RelabelReplayBuffer(ReplayBuffer):
                 f"The replay buffer holds rewards of version {self._version} of the reward model, which is at version "
                 f"{self._relabel.version}: call the relabeller's `refresh` after each fit, before learning on."
             )
-        return super().sample(batch_size, env=env)
+        if self._sampler is None:
+            return super().sample(batch_size, env=env)
+        rng = np.random.default_rng(np.random.randint(2**31))  # SB3's generator, which a checkpoint holds
+        rows = self._sampler.rows(self.size(), batch_size, rng)
+        return self._get_samples((self._oldest + rows) % self.buffer_size, env=env)
 
     def _normalize_reward(self, reward: Array, env: VecNormalize | None = None) -> Array:  # type: ignore[override]
         """SB3 calls this on what it samples, before it sums n steps; a method here, because the scale is the run's."""

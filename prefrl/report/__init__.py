@@ -2,6 +2,7 @@
 
     folder.py       what a run wrote, as records           figures.py   records -> drawings (drawing.py: style, SVG)
     comparison.py   runs -> arms -> rows                   clips.py     recorded episodes -> embedded videos
+    alignment.py    what the reward model likes and the task does not
     statistics.py   IQM, intervals, correlation            table.py     rows -> cells (words.py: numbers as words)
     page.py         all of it -> HTML and Markdown
 
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prefrl.errors import RunError
+from prefrl.report.alignment import findings
 from prefrl.report.clips import embed
 from prefrl.report.comparison import compare
 from prefrl.report.figures import draw
@@ -32,7 +34,7 @@ def write(folder: Path, others: Sequence[Path] = (), videos: Path = Path("videos
     """
     comparison = compare(folder, others)
     rendered, without = embed(comparison.focal, videos)
-    notes = [*comparison.warnings, *comparison.focal.gaps, *without]
+    notes = [*comparison.warnings, *findings(comparison.focal), *comparison.focal.gaps, *without]
     html, markdown = render(comparison, draw(comparison), rendered, notes)
     page = folder / "report.html"
     try:
@@ -49,5 +51,5 @@ def summary_lines(folder: Path, others: Sequence[Path] = ()) -> list[str]:
     every = seeds(comparison)
     lines = [verdict(comparison), "", *plain(headline(comparison))]
     lines += ["", *plain(every)] if every is not None else []
-    notes = [*comparison.warnings, *comparison.focal.gaps]
+    notes = [*comparison.warnings, *findings(comparison.focal), *comparison.focal.gaps]
     return [*lines, *(["", *(f"note: {note}" for note in notes)] if notes else [])]

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from prefrl.report import alignment
 from prefrl.report.comparison import Arm, Comparison
 from prefrl.report.drawing import GROUND_TRUTH, INK, OTHERS, PAPER, PREFERENCES, RANDOM, SOFT, canvas, styled, svg
 from prefrl.report.folder import Run
@@ -38,6 +39,7 @@ def draw(comparison: Comparison) -> list[Drawing]:
             _curves(comparison),
             _reward_model(comparison.focal),
             _agreement(comparison.focal),
+            _alignment(comparison.focal),
             _time(comparison.focal),
         ]
     return [drawing for drawing in drawings if drawing is not None]
@@ -241,6 +243,11 @@ def _agreement(run: Run) -> Drawing | None:
         f"Right: random segments at the end of the run. {' '.join(words)}",
         svg(figure, "agreement", " ".join(words) or "No data."),
     )
+
+
+def _alignment(run: Run) -> Drawing | None:
+    drawn = alignment.figure(run)
+    return None if drawn is None else Drawing("alignment", "Does it still do what was meant?", drawn[1], drawn[0])
 
 
 def _time(run: Run) -> Drawing | None:

@@ -37,9 +37,12 @@ class Member(nn.Module):
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("std", torch.ones(size))
 
+    def normal(self, inputs: Tensor) -> Tensor:
+        """By the statistics of what was observed."""
+        return ((inputs - self.mean) / self.std).clamp(-10, 10)
+
     def forward(self, inputs: Tensor) -> Tensor:
-        normal = ((inputs - self.mean) / self.std).clamp(-10, 10)
-        out: Tensor = self.net(normal)
+        out: Tensor = self.net(self.normal(inputs))
         return out.squeeze(-1)
 
     def score(self, batch: SegmentBatch, index: Tensor, steps: Tensor, scale: Tensor) -> Scores:
@@ -52,11 +55,11 @@ def perceptron(widths: Sequence[int], activation: str, generator: torch.Generato
     """From widths[0] inputs by way of the others to `outputs`."""
     layers: list[nn.Module] = []
     for a, b in itertools.pairwise(widths):
-        layers += [_linear(a, b, generator), ACTIVATIONS[activation]()]
-    return nn.Sequential(*layers, _linear(widths[-1], outputs, generator))
+        layers += [linear(a, b, generator), ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers, linear(widths[-1], outputs, generator))
 
 
-def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """PyTorch's default initialisation from a generator of our own, so that no global state decides a reward."""
     layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
     bound = inputs**-0.5

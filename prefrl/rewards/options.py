@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from prefrl.options import Options
 
@@ -62,6 +62,39 @@ class UsersOptions(Options):
     )
 
 
+class DynamicsOptions(EnsembleOptions):
+    """An ensemble on encoders that predict what a step leads to (REED)."""
+
+    state: int = Field(20, ge=1, description="numbers that a state is embedded in")
+    action: int = Field(10, ge=1, description="numbers that an action is embedded in")
+    objective: Literal["distillation", "contrastive"] = Field(
+        "distillation", description="tell the next state's embedding by its direction, or among those of a batch"
+    )
+    temperature: float = Field(0.5, gt=0, description="of the contrastive objective")
+    updates: int = Field(200, ge=0, description="gradient steps of each encoder before each fit")
+    batch_size: int = Field(256, ge=2)
+    learning_rate: float = Field(1e-3, gt=0, description="of the encoders; that of a fit is reward.fit's")
+
+
+class TransformerOptions(Options):
+    """A transformer of whole clips (Preference Transformer)."""
+
+    members: int = Field(1, ge=1)
+    width: int = Field(64, ge=2, description="of the embeddings")
+    layers: int = Field(1, ge=1)
+    heads: int = Field(4, ge=1)
+    context: int = Field(25, ge=1, description="steps up to one that decide its reward when it is relabelled")
+    weighted_sum: bool = Field(True, description="attention over the steps of a clip; false: all count alike")
+    causal: bool = Field(True, description="a step's reward depends on what came before alone")
+    time: bool = Field(True, description="it is told the place of each step in the clip")
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        if self.width % self.heads or self.width % 2:
+            raise ValueError(f"width {self.width} must be even and a multiple of heads, {self.heads}")
+        return self
+
+
 class PolicyOptions(Options):
     """The policy in training itself, scored by its log-probabilities (CPL, DPO and their relatives, imitation)."""
 
@@ -84,6 +117,26 @@ class EntropyOptions(Options):
 
     neighbours: int = Field(5, ge=1)
     reference: int = Field(5_000, ge=2, description="states compared against, drawn from all seen")
+
+
+class ShortenOptions(Options):
+    """Random crops of a given length (QPA; Hu et al. 2024, 4.3)."""
+
+    shortest: int = Field(35, ge=1)
+    longest: int = Field(45, ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.shortest > self.longest:
+            raise ValueError(f"shortest {self.shortest} is above longest {self.longest}")
+        return self
+
+
+class DisagreementOptions(Options):
+    """What the members of an ensemble do not agree on is worth a visit (RUNE)."""
+
+    beta: float = Field(0.05, ge=0, description="weight of their standard deviation, at first")
+    decay: float = Field(1e-5, ge=0, lt=1, description="share of the weight that is lost with every environment step")
 
 
 class CropOptions(Options):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from prefrl.losses import PrefLoss
-    from prefrl.specs.protocols import Policy, Pool
+    from prefrl.specs.protocols import Policy, Pool, ReplaySampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,7 @@ class LearnerContext:
     folder: Path
     clock: Any  # prefrl.timing.Clock: phases "collect" and "learn" are the learner's
     tick: Callable[[int], None]  # to be told the steps taken, once per rollout
+    sampler: ReplaySampler | None = None  # which rows of a replay buffer a batch is drawn from; None: all alike
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -282,7 +282,9 @@ class Pretrainer(Protocol):
 class ReplaySampler(Protocol):
     """Rows of an off-policy buffer to learn from."""
 
-    def rows(self, size: int, batch: int, rng: np.random.Generator) -> Array: ...
+    def rows(self, size: int, batch: int, rng: np.random.Generator) -> Array:
+        """(batch,) rows, counted from the oldest, which is 0, to the newest, which is size - 1."""
+        ...
 
 
 class RunView(Protocol):
