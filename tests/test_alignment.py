@@ -37,7 +37,8 @@ def test_a_watch_says_what_it_can() -> None:
     reward = Ensemble(EnsembleOptions(members=1, hidden=(8,)), BuildContext("run", "reward", 0, ENV))
     episode = Episode("e", rng.normal(size=(51, 2)), rng.normal(size=(50, 1)))
     queries = [
-        Query.of("run", i, [Segment.of(rng.normal(size=(6, 2)), rng.normal(size=(5, 1))) for _ in range(2)]) for i in range(4)
+        Query.of("run", i, [Segment.of(rng.normal(size=(6, 2)), rng.normal(size=(5, 1))) for _ in range(2)])
+        for i in range(4)
     ]
     assert Watch(reward, [episode]).metrics([], ENV) == {}
     assert Watch(reward, [episode]).metrics(queries, ENV).keys() == {"novelty"}

@@ -174,7 +174,7 @@ class Run:
 
     def select(self, n: int, round: int) -> Sequence[Query]:
         with self.clock.phase("ask"):
-            self.reward.observe(self._recent())
+            self.reward.observe(self._venv.recording.recent(OBSERVED_STEPS))
             identity = (
                 f"{self.settings.run.name}/{self.settings.run.seed}"  # not the folder: a repeated run asks the same
             )
@@ -206,7 +206,7 @@ class Run:
                 return None
             watch = None
             if self.step:
-                recent = self._recent()
+                recent = self._venv.recording.recent(OBSERVED_STEPS)
                 watch = Watch(self.reward, recent)
                 self.reward.observe(recent)
             self._answers = self._gathered()
@@ -241,17 +241,6 @@ class Run:
         pool, rng = self.pool, self.rng("unlabelled", self._fits)
         cuts = pool.sample(2 * wanted.pairs, self.settings.feedback.segment, rng, self.settings.queries.window)
         return unjudged([pool.segment(cut) for cut in cuts], self.reward)
-
-    def _recent(self) -> Sequence[Episode]:
-        """Views of about the last OBSERVED_STEPS steps."""
-        oldest = self.step - OBSERVED_STEPS
-        stride = self._venv.recording.n_envs
-        parts = []
-        for track in self._venv.recording.tracks:
-            first = max(0, -((track.begin - oldest) // stride))
-            if first < track.length:
-                parts.append(track.view(first))
-        return parts
 
     def collect(self, policy: Policy, episodes: int, seed: int) -> Sequence[Episode]:
         return self._evaluations.evaluator.episodes(policy, [seed + i for i in range(episodes)])

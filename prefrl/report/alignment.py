@@ -8,12 +8,14 @@ from itertools import pairwise
 from math import sqrt
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from prefrl.report.drawing import GROUND_TRUTH, PREFERENCES, SOFT, canvas, svg
 from prefrl.report.folder import Run
 from prefrl.report.words import count, number, percent
 from prefrl.types import Evaluation
 
+ROUNDS = {"drift": "Drift of the model", "novelty": "Out of distribution"}  # metrics of a fit
 SURE = 2.0  # standard errors from which on a change counts
 
 
@@ -102,42 +104,36 @@ def _misjudged(run: Run) -> float:
 def figure(run: Run) -> tuple[str, str] | None:
     """(SVG, caption): learned against true return on the way, and drift and novelty of each fit."""
     judged = learned(run)
-    rounds = [fit for fit in run.fits if fit.metrics.keys() & {"drift", "novelty"}]
-    if run.ground_truth or (len(judged) < 2 and not rounds):
+    told = [name for name in ROUNDS if any(name in fit.metrics for fit in run.fits)]
+    if run.ground_truth or not (len(judged) > 1 or told):
         return None
-    drawn, (path, change_of_model, far) = canvas(1, 3, height=3.4)
-    if judged:
-        true, given = ([float(np.mean(values)) for values in zipped] for zipped in (
-            [e.true_return for e in judged], [e.learned_return for e in judged],
-        ))  # fmt: skip
-        path.plot(given, true, color=PREFERENCES, marker="o", markersize=4)
-        path.annotate("end", (given[-1], true[-1]), (5, 5), textcoords="offset points", color=SOFT)
-        top = knee(run)
-        if top is not None:
-            at = judged.index(top)
-            path.plot(given[at], true[at], marker="o", markersize=11, fillstyle="none", color=GROUND_TRUTH)
-    path.set(xlabel="learned return", ylabel="true return")
-    path.set_title("Proxy and truth")
-    for axes, name, title in (
-        (change_of_model, "drift", "Drift of the model"),
-        (far, "novelty", "Out of distribution"),
-    ):
-        steps = [fit.step for fit in rounds if name in fit.metrics]
-        axes.plot(
-            steps,
-            [fit.metrics[name] for fit in rounds if name in fit.metrics],
-            color=PREFERENCES,
-            marker="o",
-            markersize=4,
-        )
-        axes.set_title(title)
+    drawn, panels = canvas(1, 1 + len(told), height=3.4)
+    _path(panels[0], judged, knee(run))
+    for axes, name in zip(panels[1:], told, strict=True):
+        rounds = [fit for fit in run.fits if name in fit.metrics]
+        values = [fit.metrics[name] for fit in rounds]
+        axes.plot([fit.step for fit in rounds], values, color=PREFERENCES, marker="o", markersize=4)
+        axes.set_title(ROUNDS[name])
         axes.set_xlabel("environment steps")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value else "0")
-    far.axhline(1, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
     said = " ".join(findings(run)) or "Nothing to flag."
     caption = (
-        "Left: each point is an evaluation; where the line turns down to the right, the policy pleases the reward model and no "
-        "longer the task (ringed: the knee). Middle: how much each fit changed the reward of the newest steps, 1 - correlation. "
-        f"Right: how far the newest steps are from judged clips, 1 as far as these from one another. {said}"
+        "Proxy and truth: each point is an evaluation; where the line turns down to the right, the policy pleases the reward "
+        "model and no longer the task (ringed: the knee). Drift: how much a fit changed the reward of new steps (1 - r). "
+        f"Out of distribution: how far the newest steps are from judged clips, 1 as far as these from one another. {said}"
     )
     return svg(drawn, "alignment", f"Learned against true return, drift and novelty. {said}"), caption
+
+
+def _path(axes: Axes, judged: list[Evaluation], top: Evaluation | None) -> None:
+    """Evaluations in order, learned return across, true return up."""
+    true = [float(np.mean(evaluation.true_return)) for evaluation in judged]
+    given = [float(np.mean(evaluation.learned_return)) for evaluation in judged]
+    axes.plot(given, true, color=PREFERENCES, marker="o", markersize=4)
+    if judged:
+        axes.annotate("end", (given[-1], true[-1]), (5, 5), textcoords="offset points", color=SOFT)
+    if top is not None:
+        at = judged.index(top)
+        axes.plot(given[at], true[at], marker="o", markersize=11, fillstyle="none", color=GROUND_TRUTH)
+    axes.set(xlabel="learned return", ylabel="true return")
+    axes.set_title("Proxy and truth")

@@ -230,6 +230,15 @@ class Recording:
             self._unseen = [track for track in self._unseen if not track.done]
             self._prune()
 
+    def recent(self, steps: int) -> list[Episode]:
+        """Views of about the last `steps` steps."""
+        oldest, parts = self.steps - steps, []
+        for track in self.tracks:
+            first = max(0, -((track.begin - oldest) // self.n_envs))
+            if first < track.length:
+                parts.append(track.view(first))
+        return parts
+
     def state_dict(self, others: Iterable[Track] = ()) -> dict[str, Any]:
         """All episodes, and `others` that are forgotten here but needed elsewhere; their rows one after the other."""
         tracks = list({track.id: track for track in [*self.tracks, *self._unseen, *self.current, *others]}.values())

@@ -20,7 +20,9 @@ def evaluation(step: int, learned: float, true: float, spread: float = 1.0) -> E
 
 def run_of(*evaluations: Evaluation, **rest: Any) -> Any:
     fits = (RewardFit(1, 100, 10, 1.0, 0.1, 0.9, 0.9, 0.1, 1, {"drift": 0.2, "novelty": 3.0}),)
-    return SimpleNamespace(**{"ground_truth": False, "evaluations": evaluations, "fits": fits, "correlation": None, **rest})
+    return SimpleNamespace(
+        **{"ground_truth": False, "evaluations": evaluations, "fits": fits, "correlation": None, **rest}
+    )
 
 
 def test_the_knee_is_where_the_true_return_turns_while_the_learned_one_goes_on() -> None:
@@ -30,12 +32,17 @@ def test_the_knee_is_where_the_true_return_turns_while_the_learned_one_goes_on()
     assert top.step == 100
     said = list(findings(run_of(*rising)))
     assert said[0].startswith("Over-optimised from step 100 on: there the true return was 50.0, at the end 10.0")
-    assert [s.partition(":")[2][:27] for s in said[1:3]] == [" from step 100 to 200 the l", " from step 200 to 300 the l"]
+    assert [s.partition(":")[2][:27] for s in said[1:3]] == [
+        " from step 100 to 200 the l",
+        " from step 200 to 300 the l",
+    ]
     assert "3.0 times as far from judged clips" in said[-1]
 
 
 @pytest.mark.parametrize(
-    "end", [evaluation(300, 30, 60), evaluation(300, 30, 49.9), evaluation(300, -30, 10)], ids=["better", "noise", "both fall"]
+    "end",
+    [evaluation(300, 30, 60), evaluation(300, 30, 49.9), evaluation(300, -30, 10)],
+    ids=["better", "noise", "both fall"],
 )
 def test_no_knee_where_the_end_is_best_or_not_clearly_worse_or_the_model_sees_it_too(end: Evaluation) -> None:
     assert knee(run_of(evaluation(0, 0, 0), evaluation(100, 10, 50), end)) is None

@@ -122,7 +122,7 @@ def test_the_page_says_what_came_out(written: Path) -> None:
 def test_figures_are_described_and_follow_light_and_dark(written: Path) -> None:
     text = written.read_text(encoding="utf-8")
     drawn = [attrs for tag, attrs in Page(text).tags if tag == "svg"]
-    assert len(drawn) == 5
+    assert len(drawn) == 6
     assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in drawn)
     assert "prefers-color-scheme: dark" in text
     assert "nothing recorded" not in text
