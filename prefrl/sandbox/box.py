@@ -9,9 +9,9 @@ import math
 import mmap
 import os
 import select
-import signal
 import subprocess
 import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -21,6 +21,7 @@ import numpy as np
 
 from prefrl.errors import EnvironmentMissing
 from prefrl.sandbox import seccomp, tiers, worker
+from prefrl.sandbox.held import Held
 from prefrl.sandbox.language import complaints
 from prefrl.sandbox.tiers import Tier
 from prefrl.types import Array
@@ -81,12 +82,11 @@ class Box:
     ) -> None:
         self._limits, self._shapes, self._tier = limits or Limits(), dict(shapes), tier
         self._sent = 0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._init = -1  # pidfd of what holds all processes of the worker: when it is gone, so are they
+        self._held = Held()
+        self._end = weakref.finalize(self, self._held.end)  # also for a box that is forgotten, or at the program's end
         self._blocks: dict[str, Array] = {}
         self._values: Array = np.empty((0, 0))
         self._last: tuple[bytes, tuple[str, ...]] = b"", ()  # names of components as said, and as read
-        self._closing = contextlib.ExitStack()
         tiers.require(tier)
         if checked and (found := complaints(text, entry, self._arguments())):
             raise ProgramFault("refused", " ".join(map(str, found[:5])))
@@ -114,7 +114,7 @@ class Box:
                        "RLIMIT_NOFILE": 16, "RLIMIT_MEMLOCK": 0},
             "filter": "" if self._tier == "trust" else seccomp.filter_program().hex(),
         }  # fmt: skip
-        self._process = self._spawned(inputs, outputs)
+        self._spawn(inputs, outputs)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._waiting = select.poll()
@@ -129,10 +129,10 @@ class Box:
     def _shared(self, name: str, size: int, *, writable: bool) -> tuple[int, mmap.mmap]:
         """A descriptor for the worker and the host's own view; neither can be resized, inputs are mapped to read alone."""
         descriptor = os.memfd_create(f"prefrl-{os.getpid()}-{name}", os.MFD_ALLOW_SEALING)
-        self._closing.callback(os.close, descriptor)
+        self._held.rest.callback(os.close, descriptor)
         os.ftruncate(descriptor, size)
         view = mmap.mmap(descriptor, size)
-        self._closing.callback(view.close)
+        self._held.rest.callback(view.close)
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS | (0 if writable else _SEAL_FUTURE_WRITE))
         return descriptor, view
 
@@ -145,8 +145,8 @@ class Box:
             offset += 8 * count
         return blocks
 
-    def _spawned(self, inputs: int, outputs: int) -> subprocess.Popen[bytes]:
-        """A worker whose whole set of processes is held by `_init`."""
+    def _spawn(self, inputs: int, outputs: int) -> None:
+        """Start a worker, and take hold of the whole set of its processes."""
         read, write = os.pipe()
         try:
             process = subprocess.Popen(
@@ -156,7 +156,7 @@ class Box:
             )  # fmt: skip
             os.close(write)
             write = -1
-            self._process = process
+            self._held.process = process
             number = process.pid
             if self._tier == "strict":
                 said = b"".join(iter(lambda: os.read(read, 4096), b""))
@@ -164,12 +164,11 @@ class Box:
                     raise EnvironmentMissing(f"the sandbox did not start: {self._last_words()}.")
                 number = json.loads(said)["child-pid"]
             with contextlib.suppress(ProcessLookupError):  # gone already; its reply will not come
-                self._init = os.pidfd_open(number)
+                self._held.init = os.pidfd_open(number)
         finally:
             os.close(read)
             if write >= 0:
                 os.close(write)
-        return process
 
     def __call__(self, given: Mapping[str, Array]) -> Rewards:
         """Rewards of B steps; `given` holds an array (B, *shape) for each of `shapes`."""
@@ -188,7 +187,6 @@ class Box:
         )
 
     def _part(self, given: Mapping[str, Array], first: int, end: int) -> Rewards:
-        assert self._process is not None
         assert self._process.stdin is not None
         count = end - first
         for name in self._blocks:
@@ -207,7 +205,6 @@ class Box:
 
     def _reply(self, number: int, seconds: float) -> int:
         """The state of the reply to request `number`, within `seconds`."""
-        assert self._process is not None
         assert self._process.stdout is not None
         descriptor, end, said = self._process.stdout.fileno(), time.monotonic() + seconds, b""
         while len(said) < worker.REQUEST.size:
@@ -258,7 +255,6 @@ class Box:
 
     def _ended(self) -> ProgramFault:
         """The worker closed its end: died while starting, or under the program."""
-        assert self._process is not None
         words = self._last_words()
         if self._sent == 0:
             if words:
@@ -267,7 +263,6 @@ class Box:
         return self._killed("died", "the worker was killed by a limit, or by what it tried to do.")
 
     def _last_words(self) -> str:
-        assert self._process is not None
         assert self._process.stderr is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
@@ -281,23 +276,13 @@ class Box:
 
     def close(self) -> None:
         """Kill the worker and everything it may have started; returns when they are gone."""
-        if self._process is not None:
-            process, self._process = self._process, None
-            if self._init >= 0:
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(self._init, signal.SIGKILL)
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout, process.stderr):
-                assert pipe is not None
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        if self._init >= 0:
-            select.select([self._init], [], [], 5)  # readable when the process is gone
-            os.close(self._init)
-            self._init = -1
         self._blocks, self._values = {}, np.empty((0, 0))  # which hold the memory open
-        self._closing.close()
+        self._end()
+
+    @property
+    def _process(self) -> subprocess.Popen[bytes]:
+        assert self._held.process is not None, "the box is closed"
+        return self._held.process
 
     def __enter__(self) -> Self:
         return self

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Mapping
@@ -179,3 +180,13 @@ def test_a_sound_program_passes() -> None:
 def test_what_goes_on_to_people_is_one_line_of_print() -> None:
     assert printable("a\x1b[2J\nb\u202e") == "a [2J b "
     assert len(printable("x" * 9999)) == 2000
+
+
+def test_a_forgotten_box_ends_its_worker() -> None:
+    box = Box(GAIT, SHAPES)
+    number = box._process.pid
+    held = box._held
+    del box
+    gc.collect()
+    assert held.process is None
+    assert not Path(f"/proc/{number}").exists()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ import yaml
 from typer.testing import CliRunner
 
 from prefrl.cli import app
+from prefrl.sandbox import obstacle
 from prefrl_icpl import procedure, training
 from prefrl_icpl.options import IcplOptions
 from prefrl_icpl.training import Workshop
@@ -41,6 +43,19 @@ def reward(obs, action, next_obs, factors):
 def reply(weight: int = 1) -> str:
     """What a model would say."""
     return f"Here it is.\n\n```python\n{REWARD.format(weight=weight)}```\n"
+
+
+collect_ignore = [] if any("soak" in argument for argument in sys.argv) else ["soak"]  # what takes long: make soak-icpl
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> None:
+    """What runs programs needs bubblewrap; without it, it is skipped and said in the list at the end; with CI set, it fails."""
+    reason = obstacle("strict")
+    if reason and os.environ.get("CI"):
+        pytest.fail(f"CI is set, and this needs sandbox: {reason}", pytrace=False)
+    if reason:
+        pytest.skip(f"needs sandbox: {reason}")
 
 
 # --- the server ------------------------------------------------------------------------------------------------------
@@ -110,7 +125,7 @@ def fake() -> Iterator[Fake]:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(sandbox: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder: what really comes of one program."""
     folder = tmp_path_factory.mktemp("workshop")
     program = folder / "program.py"
@@ -176,7 +191,3 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
         return tmp_path / "runs" / name
 
     return run
-
-
-def hang(handler: BaseHTTPRequestHandler) -> None:
-    time.sleep(1.5)

@@ -1,0 +1,2 @@
+def reward(obs, action, next_obs, factors):
+    return next_obs[:, 0], {}
