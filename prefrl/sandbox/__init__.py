@@ -4,7 +4,8 @@ language  a text in, complaints by line out: the positive list, for good message
 names     what that list holds
 tiers     how safely it can be run on this machine, and how that is started
 seccomp   the filter of system calls
-box       the host's side: start, feed, time, check, kill
+box       the host's side: start, feed, time, check
+held      a worker's processes and memory, ended together
 trial     whether a program is a function of each step alone
 worker    the other side, in a process of its own
 """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import time
@@ -139,13 +140,13 @@ def test_deadline_and_memory() -> None:
 
 
 def test_nothing_remains_open_whatever_happens() -> None:
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names, not paths
+    before = len(list(Path("/proc/self/fd").iterdir()))
     fault(program("import os\n    os._exit(3)"), checked=False)
     fault(program("return 1"))
     with Box(GAIT, SHAPES) as box:
         box(batch(2))
         box.close()
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 # --- a function of each step alone -----------------------------------------------------------------------------------
@@ -190,3 +191,19 @@ def test_a_forgotten_box_ends_its_worker() -> None:
     gc.collect()
     assert held.process is None
     assert not Path(f"/proc/{number}").exists()
+
+
+def test_twenty_candidates_in_a_row_leave_nothing_behind() -> None:
+    """The small form of `make soak-icpl`, which takes a thousand."""
+    with Box(GAIT, SHAPES, limits=Limits(seconds=20)) as box:
+        box(batch(256))
+    descriptors, memory = len(list(Path("/proc/self/fd").iterdir())), resident()
+    for number in range(20):
+        with contextlib.suppress(ProgramFault), Box(GAIT if number % 2 else program("return 1"), SHAPES) as box:
+            box(batch(256))
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+    assert resident() - memory < 4 << 20
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
