@@ -15,7 +15,7 @@ DEBIAN := libegl1 libgl1-mesa-dri libosmesa6#   MuJoCo draws without a window th
 DEBIAN_TESTS := chromium postgresql bubblewrap libseccomp2#   only tests use these: a browser, a database server, a sandbox
 STAMP := $(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: help setup demo test check docs dist bench-speed soak soak-human clean
+.PHONY: help setup demo test check docs dist bench-speed soak soak-human soak-icpl clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -95,6 +95,9 @@ soak: setup .venv/.debian-tests ## what needs hours: the long forms of tests; th
 
 soak-human: setup .venv/.debian-tests ## the long forms of what prefrl-human promises: browser, kill -9, many annotators, agreement, a robot taught by clicks
 	@PREFRL_LONG=1 $(BIN)/python -m pytest plugins/prefrl-human/tests plugins/prefrl-human/tests/soak --timeout=0 -s
+
+soak-icpl: setup .venv/.debian-tests ## a thousand programs in a row in the sandbox; kill -9 of a run with a language model in each phase
+	@$(BIN)/python -m pytest plugins/prefrl-icpl/tests/soak --timeout=0
 
 clean: ## remove .venv and everything built
 	@rm -rf .venv docs/_build .*_cache build dist
