@@ -31,6 +31,7 @@ def prefrl_register_procedures() -> Iterable[ProcedureSpec]:
     """Offer the rounds."""
     yield ProcedureSpec(
         name="icpl",
+        api=1,
         summary="a language model writes rewards, policies learn from them, their clips are ranked, and again",
         options=IcplOptions,
         build=lazy("prefrl_icpl.procedure:Icpl"),
@@ -42,6 +43,7 @@ def prefrl_register_sources() -> Iterable[SourceSpec]:
     """Offer programs as a source of answers."""
     yield SourceSpec(
         name="icpl",
+        api=1,
         summary="reward programs of an ICPL run say which clip is better",
         options=ProgramsOptions,
         build=lazy("prefrl_icpl.source:Programs"),
@@ -55,6 +57,7 @@ def prefrl_register_reward_models() -> Iterable[RewardModelSpec]:
     """Offer one program, and a weighted sum of several."""
     yield RewardModelSpec(
         name="icpl_program",
+        api=1,
         summary="a reward program, confined; no answers asked",
         options=ProgramOptions,
         build=lazy("prefrl_icpl.program:ProgramReward"),
@@ -63,6 +66,7 @@ def prefrl_register_reward_models() -> Iterable[RewardModelSpec]:
     )
     yield RewardModelSpec(
         name="icpl_basis",
+        api=1,
         summary="a weighted sum of an ICPL run's programs: a handful of answers fits the weights",
         options=BasisOptions,
         build=lazy("prefrl_icpl.basis:Basis"),
