@@ -80,10 +80,15 @@ def _intervals(summary: Summary, looks: dict[Line, Look]) -> Plot | None:
     axes.set_yticks(range(len(lines)), [line.label for line in reversed(lines)], color=INK)
     axes.set_ylim(-0.6, len(lines) - 0.4)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("normalised return")
+    axes.set_xlabel(summary.suite.plan.measure)
     words = "; ".join(f"{line.label}: {share(line.iqm)}" for line in lines)
     caption = "Upright bars: IQM over all runs; lines: its 95% interval; dots: every run."
-    return Plot("iqm", "Normalised return", caption, standalone(figure, "iqm", f"IQM of each method. {words}"))
+    return Plot(
+        "iqm",
+        summary.suite.plan.measure.capitalize(),
+        caption,
+        standalone(figure, "iqm", f"IQM of each method. {words}"),
+    )
 
 
 def _profiles(summary: Summary, looks: dict[Line, Look]) -> Plot | None:
@@ -99,10 +104,10 @@ def _profiles(summary: Summary, looks: dict[Line, Look]) -> Plot | None:
         shares = performance_profile(np.concatenate(line.tasks), thresholds)
         axes.step(thresholds, shares, where="post", color=look.colour, linestyle=look.style, label=line.label)
     axes.set_ylim(0, 1.02)
-    axes.set_xlabel("normalised return τ")
+    axes.set_xlabel(f"{summary.suite.plan.measure} τ")
     axes.set_ylabel("share of runs above τ")
     _legend(axes, len(lines))
-    caption = "The share of runs whose normalised return is above each value; higher is better everywhere."
+    caption = f"The share of runs whose {summary.suite.plan.measure} is above each value; higher is better everywhere."
     return Plot("profiles", "Performance profiles", caption, standalone(figure, "profiles", caption))
 
 
@@ -170,9 +175,9 @@ def _labels(summary: Summary, looks: dict[Line, Look]) -> Plot | None:
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel("answers")
-    axes.set_ylabel("normalised return")
+    axes.set_ylabel(summary.suite.plan.measure)
     _legend(axes, len(found))
-    caption = "IQM of the final normalised return against the number of answers, with its 95% interval."
+    caption = f"IQM of the final {summary.suite.plan.measure} against the number of answers, with its 95% interval."
     return Plot("labels", "Label efficiency", caption, standalone(figure, "labels", caption))
 
 

@@ -70,13 +70,13 @@ def verdicts(summary: Summary) -> Iterator[str]:
         if len(judged) > 1:
             yield f"{start}{_ranked(summary, judged)}"
         elif judged:
-            yield f"{start}{judged[0].label} has a mean normalised return of {share(judged[0].mean)}."
+            yield f"{start}{judged[0].label} has a mean {summary.suite.plan.measure} of {share(judged[0].mean)}."
 
 
 def _ranked(summary: Summary, judged: Sequence[Line]) -> str:
     first, second = judged[:2]
     said = (
-        f"{first.label} has the highest mean normalised return, {share(first.mean)}, "
+        f"{first.label} has the highest mean {summary.suite.plan.measure}, {share(first.mean)}, "
         f"before {second.label} with {share(second.mean)}"
     )
     probability, (low, high) = summary.improvement(first)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -48,6 +48,9 @@ class Plan(Options):
     seeds: tuple[Seed, ...] = Field((0, 1, 2, 3, 4), min_length=1)
     grids: tuple[Grid, ...] = Field((Grid(),), min_length=1)
     baseline: str | None = Field(None, description="method that others are compared with; null: the first")
+    measure: Literal["normalised return", "success", "held-out accuracy"] = Field(
+        "normalised return", description="what methods are compared by"
+    )
     ground_truth: bool = Field(True, description="add runs on the true reward, which returns are normalised by")
 
 

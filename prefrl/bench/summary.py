@@ -32,7 +32,12 @@ class Line:
     budget: str
     teacher: str
     name: str  # the method, with budget and teacher where the suite has several
+    measure: str  # what methods are compared by
     rows: Mapping[str, tuple[Row, ...]]  # environment -> its runs, by seed
+
+    def score(self, row: Row) -> float:
+        """Of one run."""
+        return row.score(self.measure)
 
     @property
     def rival(self) -> bool:
@@ -70,8 +75,8 @@ class Line:
 
     @cached_property
     def tasks(self) -> tuple[tuple[float, ...], ...]:
-        """Normalised returns, one tuple of seeds per environment that has any."""
-        each = (self.of(environment, lambda row: row.normalised) for environment in self.rows)
+        """Scores, one tuple of seeds per environment that has any."""
+        each = (self.of(environment, self.score) for environment in self.rows)
         return tuple(scores for scores in each if scores)
 
     @cached_property
@@ -130,8 +135,8 @@ class Summary:
             (ours, theirs)
             for environment in line.rows
             if other is not None
-            and (ours := line.of(environment, lambda row: row.normalised))
-            and (theirs := other.of(environment, lambda row: row.normalised))
+            and (ours := line.of(environment, line.score))
+            and (theirs := other.of(environment, line.score))
         ]
         if not shared:
             return nan, UNKNOWN
@@ -172,6 +177,7 @@ def summarise(suite: Suite, rows: Sequence[Row], scales: Mapping[str, Scale]) ->
         Line(
             *name,
             called(*name),
+            suite.plan.measure,
             {env: tuple(sorted(own, key=lambda row: row.place.seed)) for env, own in by_env.items()},
         )
         for name, by_env in gathered.items()

@@ -105,12 +105,12 @@ def overview(summary: Summary) -> Table:
         labels = count(line.labels) if line.rival else DASH
         cells += [Cell(labels), Cell(f"{line.done}/{line.wanted}")]
         rows.append(tuple(cells))
-    return Table("Normalised return", tuple(header), tuple(rows))
+    return Table(summary.suite.plan.measure, tuple(header), tuple(rows))
 
 
 def _mean_in(environment: str) -> Callable[[Line], float]:
     def mean(line: Line) -> float:
-        scores = line.of(environment, lambda row: row.normalised)
+        scores = line.of(environment, line.score)
         return float(np.mean(scores)) if scores else nan
 
     return mean
@@ -130,7 +130,7 @@ def in_full(summary: Summary, environment: str) -> Table:
     header = (
         "method",
         "return of each seed",
-        "normalised, each seed",
+        "score of each seed",
         "mean",
         "IQM",
         "95% interval",
@@ -143,7 +143,7 @@ def in_full(summary: Summary, environment: str) -> Table:
     for line in summary.lines:
         if environment not in line.rows:
             continue
-        returns, scores = (line.of(environment, m) for m in (lambda r: r.true_return, lambda r: r.normalised))
+        returns, scores = (line.of(environment, m) for m in (lambda r: r.true_return, line.score))
         accuracy = line.of(environment, lambda row: row.accuracy)
         seconds = line.of(environment, lambda row: row.seconds)
         mean, middle = of_mean(line), _iqm_in(environment)(line)
@@ -159,7 +159,7 @@ def in_full(summary: Summary, environment: str) -> Table:
 
 def _iqm_in(environment: str) -> Callable[[Line], float]:
     def middle(line: Line) -> float:
-        scores = line.of(environment, lambda row: row.normalised)
+        scores = line.of(environment, line.score)
         return iqm(scores) if scores else nan
 
     return middle

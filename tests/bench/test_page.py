@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,20 @@ def test_budgets_and_teachers_are_compared_with_their_own(
     table = overview(summarise(suite, *rows_of(now)))
     names = [row[0].text for row in table.rows if row[1].best]
     assert names == ["disagreement, 4 pairs", "disagreement, 8 pairs"]
+
+
+def test_methods_are_compared_by_what_the_suite_says(
+    tiny: Path, host: PluginHost, tmp_path: Path, made_up: Any
+) -> None:
+    text = tiny.read_text(encoding="utf-8").replace("seeds:", "measure: held-out accuracy\nground_truth: false\nseeds:")
+    tiny.write_text(text, encoding="utf-8")
+    suite = open_suite(tiny)
+    now = _finished(cells_of(suite, host), host, tmp_path, made_up)
+    rows, scales = rows_of(now)
+    rows = [replace(row, val_accuracy=0.9 if row.place.method == "uniform" else 0.7) for row in rows]
+    summary = summarise(suite, rows, scales)
+    table = overview(summary)
+    assert [(row[0].text, row[1].text) for row in table.rows] == [("uniform", "0.90"), ("disagreement", "0.70")]
+    assert next(iter(verdicts(summary))).startswith(
+        "With 8 pairs, oracle: uniform has the highest mean held-out accuracy, 0.90"
+    )

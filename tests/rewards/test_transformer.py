@@ -77,6 +77,24 @@ def test_what_was_saved_scores_the_same() -> None:
     assert second.version == 1
 
 
+def test_attention_finds_the_steps_that_decide() -> None:
+    """Clips are preferred by the last of their 12 steps alone: attention comes to lie on the last five."""
+    member = model(layers=1).members[0]
+    optimizer = torch.optim.Adam(member.parameters(), lr=3e-3)
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.ones(64, 12, dtype=torch.bool)
+    for _ in range(80):
+        pair = torch.randn(2, 64, 12, 3, generator=generator)
+        scores = [(r * w).sum(1) for r, w in (member(side, mask) for side in pair)]
+        target = (pair[0, :, -1, 0] > pair[1, :, -1, 0]).float()
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(scores[0] - scores[1], target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    _, weight = member(torch.randn(64, 12, 3, generator=generator), mask)
+    assert weight[:, -5:].sum(1).mean().item() > 0.5
+
+
 def test_widths_that_cannot_be_divided_are_refused() -> None:
     with pytest.raises(ValidationError, match="must be even and a multiple of heads"):
         TransformerOptions(width=10, heads=4)
