@@ -53,6 +53,7 @@ class Renderer:
         self._ready: set[Path] = set()
         self.problems: dict[str, str] = {}  # item id -> why there is no clip of it
         self._process: subprocess.Popen[str] | None = None
+        self._listening: threading.Thread | None = None
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
@@ -62,7 +63,8 @@ class Renderer:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(self._place.model_dump_json() + "\n")
-        threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
+        self._listening = threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
+        self._listening.start()
 
     def _listen(self, lines: TextIO) -> None:
         for line in lines:
@@ -105,6 +107,11 @@ class Renderer:
                 self._process.wait(5)
             except subprocess.TimeoutExpired:
                 self._process.kill()
+                self._process.wait()
+            if self._listening is not None:
+                self._listening.join(5)
+            assert self._process.stdout is not None
+            self._process.stdout.close()
 
 
 # --- the process -----------------------------------------------------------------------------------------------------

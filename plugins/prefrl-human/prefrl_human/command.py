@@ -61,8 +61,9 @@ def rank(
         raise ConfigError(f"--run {run}: no run is there (no manifest.json).")
     known = folder if (folder / "manifest.json").exists() else None
     changes = {
-        "host": host, "port": port, "hosts": tuple(hosts) or None, "people": tuple(people) or None, "per_question": per_question,
-        "ask": "best" if best else None, "instructions": instructions, "checks": None if checks is None else {"rate": checks},
+        "host": host, "port": port, "hosts": tuple(hosts) or None, "people": tuple(people) or None,
+        "per_question": per_question, "ask": "best" if best else None, "instructions": instructions,
+        "checks": None if checks is None else {"rate": checks},
     }  # fmt: skip
     try:
         place = place_of(name, store, RUNS, known, **changes)

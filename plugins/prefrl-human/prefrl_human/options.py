@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from prefrl.options import Options
+from prefrl_human.exclusion_options import ExcludeOptions
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
 
@@ -43,3 +44,4 @@ class HumanOptions(Options):
     overlay: tuple[str, ...] = Field((), max_length=6, description="factors shown on the clips")
     privileged: bool = Field(False, description="lets privileged factors be shown; reports say so")
     checks: CheckOptions = CheckOptions()
+    exclude: ExcludeOptions = ExcludeOptions()

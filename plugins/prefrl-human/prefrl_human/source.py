@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -15,6 +16,9 @@ from prefrl.errors import ConfigError, RunError, choices
 from prefrl.specs import BuildContext, Desk
 from prefrl_human.options import HumanOptions
 from prefrl_human.place import Place
+from prefrl_human.quality import examine
+from prefrl_human.quality_section import write
+from prefrl_human.records import served
 from prefrl_human.serving import Address
 
 STARTS = 30.0  # seconds the server may take to start
@@ -86,6 +90,7 @@ class People:
                     f"and `prefrl train --resume {self._context.folder}` goes on."
                 )
             _say(f"{self._where}: the page's server ended with status {self._process.returncode} and is started again")
+            _ended(self._process)
             self._start()
         if time.monotonic() - self._spoke > SPEAK:
             self._spoke = time.monotonic()
@@ -96,15 +101,31 @@ class People:
         process, self._process = self._process, None
         if process is None:
             return
-        assert process.stdin is not None
+        _ended(process)
+        self._report()
+
+    def _report(self) -> None:
+        """What the run's report says of the people who answered."""
+        assert self._place is not None
+        assert self._place.run is not None
+        with self._place.store() as store:
+            answers = served(store, self._place.data_set, self._context.name)
+        if answers:
+            write(self._place.run, self._context.name, examine(answers, self._options.exclude))
+
+
+def _ended(process: subprocess.Popen[str]) -> None:
+    """End a server by closing what it listens to, and let go of it."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    process.stdout.close()
 
 
 def _has_screen() -> bool:
