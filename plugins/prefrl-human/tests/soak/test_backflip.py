@@ -151,12 +151,15 @@ def taught(folder: Path, seed: int, person: str, sets: list[str]) -> tuple[Path,
     )
     assert process.stderr is not None
     url = next(match[1] for line in process.stderr if (match := re.search(r"rank clips at (http\S+)", line)))
-    threading.Thread(target=process.stderr.read, daemon=True).start()
+    rest = threading.Thread(target=process.stderr.read, daemon=True)
+    rest.start()
     side.start()
     clicks = click_through(url, folder / "side.json", process)
     side.over.set()
     side.join()
     assert process.wait() == 0
+    rest.join()
+    process.stderr.close()
     return folder / "runs" / "backflip", clicks, (time.monotonic() - began) / 60
 
 
