@@ -69,7 +69,8 @@ def rank(
         place = place_of(name, store, RUNS, known, **changes)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(f"rank: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+        where = ".".join(map(str, first["loc"])).removeprefix("options.")
+        raise ConfigError(f"rank: {where}: {first['msg']}.") from error
 
     def started(address: Address) -> None:
         lines = [*address.lines(), "Ctrl-C ends the session; every saved answer stays."]
