@@ -2,8 +2,8 @@
 
 ``python docs/results/users.py --seeds 0 1 2 3 4 --folder runs/users --out docs/results/users/maze.json``
 
-40 users answer 12 questions each about clips of drifting random actions, half of them wanting the yellow pad and half the
-green one. ``shared`` is an ensemble fitted to all answers, ``users`` the reward model of that name. Ten users who were
+40 users answer 12 questions each about clips of drifting random actions, half of them wanting to be as far left as the yellow
+pad and half as far right as the green one. ``shared`` is an ensemble fitted to all answers, ``users`` the reward model of that name. Ten users who were
 never heard before then answer 8 questions each; accuracy is over 40 more of each. The policy is trained once, by
 configs/users/maze.yaml, and serves two of the new users for 20 episodes each on seeds 10000 + i: where it ends.
 """
@@ -38,19 +38,19 @@ from prefrl_oracle.users import utility
 
 TASK = EnvSettings(id="prefrl_envs:PointMaze-v0", user=2)
 CONFIG = Path("configs/users/maze.yaml")
-PLACES = {"yellow": (-0.78, 0.0), "green": (0.78, 0.0)}
+PLACES = {"left": -0.78, "right": 0.78}  # x in m; with y they would agree on the middle corridor
 STEPS, USERS, ANSWERS, NEW, HEARD, TESTED = 15, 40, 12, 10, 8, 40
 Told = list[tuple[Query, Preference]]
 
 
 def goal(user: int) -> str:
-    """Every other user wants the other pad."""
+    """Every other user wants the other side."""
     return list(PLACES)[user % 2]
 
 
 def said(name: str, place: str, pieces: Sequence[Segment], rng: np.random.Generator, n: int) -> Told:
     """What one user answers to `n` questions about random clips."""
-    wants = UserOptions(reaches=dict(enumerate(PLACES[place])))
+    wants = UserOptions(reaches={0: PLACES[place]})
     told = []
     for i in range(n):
         one, other = (pieces[int(k)] for k in rng.choice(len(pieces), 2, replace=False))
@@ -90,7 +90,7 @@ def trained(seed: int, told: Told, info: EnvInfo, folder: Path) -> tuple[UserRew
 
 
 def ends(policy: ForUser, place: str) -> dict[str, float]:
-    """Where 20 episodes end: mean distance from the user's pad (m), and the share that ends nearer to it than to the other."""
+    """Where 20 episodes end: mean distance from the user's side (m), and the share that ends nearer to it than to the other."""
     env, found = make(TASK), []
     for seed in range(FIRST_SEED, FIRST_SEED + 20):
         obs, _ = env.reset(seed=seed)
@@ -98,7 +98,7 @@ def ends(policy: ForUser, place: str) -> dict[str, float]:
         while not over:
             obs, _, terminated, truncated, _ = env.step(policy.act(flat(env.observation_space, obs)[None])[0])
             over = terminated or truncated
-        found.append({name: float(np.hypot(*(obs[:2] - where))) for name, where in PLACES.items()})
+        found.append({name: abs(float(obs[0]) - where) for name, where in PLACES.items()})
     other = next(name for name in PLACES if name != place)
     nearer = [each[place] < each[other] for each in found]
     return {"distance": float(np.mean([each[place] for each in found])), "nearer": float(np.mean(nearer))}
