@@ -2,10 +2,11 @@
 
 ``python docs/results/users.py --seeds 0 1 2 3 4 --folder runs/users --out docs/results/users/maze.json``
 
-40 users answer 12 questions each about clips of drifting random actions, half of them wanting to be as far left as the yellow
-pad and half as far right as the green one. ``shared`` is an ensemble fitted to all answers, ``users`` the reward model of that name. Ten users who were
-never heard before then answer 8 questions each; accuracy is over 40 more of each. The policy is trained once, by
-configs/users/maze.yaml, and serves two of the new users for 20 episodes each on seeds 10000 + i: where it ends.
+40 users answer 12 questions each about clips of drifting random actions, half of them wanting to be as far left as the
+yellow pad and half as far right as the green one. ``shared`` is an ensemble fitted to all answers, ``users`` the reward model
+of that name. Ten users who were never heard before then answer 8 questions each; accuracy is over 40 more of each. The policy
+is trained once, by configs/users/maze.yaml, and serves two of the new users for 20 episodes each on seeds 10000 + i: where
+it ends.
 """
 
 from __future__ import annotations
