@@ -182,11 +182,13 @@ def _labels(summary: Summary, looks: dict[Line, Look]) -> Plot | None:
 
 
 def _budgets(summary: Summary) -> Iterator[tuple[str, list[Line]]]:
-    """Each method and teacher, with its budgets by the number of answers."""
-    for method, teacher in dict.fromkeys((line.method, line.teacher) for line in summary.rivals):
-        own = [o for o in summary.rivals if (o.method, o.teacher) == (method, teacher) and o.tasks and o.labels]
-        if own:
-            yield ", ".join(filter(None, (method, teacher))), sorted(own, key=attrgetter("labels"))
+    """Each method, teacher and kind of question, with its budgets by the number of answers."""
+    asked = [line for line in summary.rivals if line.tasks and line.labels]
+    kinds = {line.items for line in asked}
+    for method, teacher, items in dict.fromkeys((line.method, line.teacher, line.items) for line in asked):
+        own = [o for o in asked if (o.method, o.teacher, o.items) == (method, teacher, items)]
+        kind = ("pairs" if items == 2 else f"rankings of {items}") if len(kinds) > 1 else ""
+        yield ", ".join(filter(None, (method, teacher, kind))), sorted(own, key=attrgetter("labels"))
 
 
 def _legend(axes: Axes, entries: int) -> None:

@@ -3,8 +3,8 @@
     cells/<key>/       raw results of a cell that finished, as its run wrote them
     failures/<key>.json  why a cell failed, and the end of its log; gone once it finishes
 
-A cell is found by its key or, where a later version of prefrl resolves its stored configuration to the wanted one (an option
-was added, and the cell leaves it alone), by that.
+Raw results count wherever they lie beneath the folder. A cell is found by its key or, where its stored configuration
+resolves to the wanted one (a later version of prefrl added an option that it leaves alone), by that.
 """
 
 from __future__ import annotations
@@ -103,14 +103,15 @@ class Results:
 
     def finished(self, cells: Sequence[Cell], registry: Registry) -> Mapping[str, Path]:
         """Key -> folder of its raw results, for those of `cells` that have some."""
-        folders = {path.name: path for path in sorted(self._cells.glob("[!.]*")) if (path / "manifest.json").is_file()}
+        found = (path.parent for path in sorted(self.folder.rglob("manifest.json")))
+        folders = [path for path in found if self.scratch not in path.parents and not path.name.startswith(".")]
         wanted = {cell.key for cell in cells}
-        found = {key: folders[key] for key in wanted & folders.keys()}
-        missing = wanted - found.keys()
-        for path in folders.values() if missing else ():
-            if path.name not in wanted and (key := _key_today(path, registry)) in missing:
-                found[key] = path
-        return found
+        known = {path.name: path for path in folders if path.name in wanted}
+        others = [path for path in folders if path.name not in wanted] if wanted - known.keys() else []
+        for path in others:
+            if (key := _key_today(path, registry)) in wanted - known.keys():
+                known[key] = path
+        return known
 
 
 def _key_today(folder: Path, registry: Registry) -> str:

@@ -40,6 +40,7 @@ class Row:
     key: str
     status: Status
     privileged: bool = False
+    items: int = 2  # clips per question
     steps: int = 0
     labels: int = 0
     true_return: float = nan  # mean of the final episodes
@@ -129,6 +130,7 @@ def _row(cell: Cell, raw: Mapping[str, Any], scale: Scale) -> Row:
         key=cell.key,
         status="done",
         privileged=cell.privileged,
+        items=cell.settings.feedback.items,
         steps=int(last["step"]),
         labels=int(last["preferences"]),
         true_return=value,

@@ -64,6 +64,11 @@ class Line:
         return sum(row.status == "done" for rows in self.rows.values() for row in rows)
 
     @property
+    def items(self) -> int:
+        """Clips per question."""
+        return max((row.items for rows in self.rows.values() for row in rows if row.status == "done"), default=2)
+
+    @property
     def labels(self) -> int:
         """Answers that the run with most of them used."""
         return max((row.labels for rows in self.rows.values() for row in rows), default=0)
