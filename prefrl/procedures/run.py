@@ -230,7 +230,8 @@ class Run:
     def _gathered(self) -> Answers:
         """The current answers as the trainer takes them."""
         validation = self.settings.reward.fit.validation
-        preferences = list(self._log.current.values())
+        distrusted = self._panel.distrusted()
+        preferences = [p for p in self._log.current.values() if (p.source, p.annotator) not in distrusted]
         return gather(preferences, self._log.queries, self._panel.weights, self.reward, validation)
 
     def _unjudged(self) -> Unjudged | None:

@@ -15,7 +15,7 @@ from prefrl.errors import ConfigError
 from prefrl.settings import SourceSettings
 from prefrl.sources.guard import VisiblePool, checked, hide, sound
 from prefrl.sources.hindsight import Hindsight, Simulator
-from prefrl.specs import AskContext, BuildContext, Deferred, Desk, Needs, Policy, Source, SourceSpec
+from prefrl.specs import AskContext, BuildContext, Deferred, Desk, Discerning, Needs, Policy, Source, SourceSpec
 from prefrl.store import DataSet
 from prefrl.types import Correction, EnvInfo, Item, Preference, Query, Segment, content_hash
 
@@ -67,6 +67,15 @@ class Panel:
         for seat in self._seats:
             if seat.later is not None:
                 seat.later.close()
+
+    def distrusted(self) -> set[tuple[str, str]]:
+        """(source, annotator) of those from whose answers nothing is to be learned at present."""
+        found: set[tuple[str, str]] = set()
+        for seat in self._seats:
+            later: object = seat.later
+            if isinstance(later, Discerning):
+                found |= {(seat.name, who) for who in later.distrusted()}
+        return found
 
     @property
     def weights(self) -> Mapping[str, float]:

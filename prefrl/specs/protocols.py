@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -56,6 +56,15 @@ class Deferred(Protocol):
 
     def close(self) -> None:
         """The run has ended, however it did."""
+        ...
+
+
+@runtime_checkable
+class Discerning(Protocol):
+    """A deferred source that knows whose answers not to learn from."""
+
+    def distrusted(self) -> Collection[str]:
+        """Annotators whose answers to this source teach nothing at present; asked before each fit."""
         ...
 
 

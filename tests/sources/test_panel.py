@@ -295,3 +295,16 @@ def test_a_deferred_source_is_told_of_the_run_and_may_end_it(data: DataSet, tmp_
         ask(panel)
     panel.close()
     assert crowd.told == [data.name, (0, len(QUERIES)), "closed"]
+
+
+class Wary(Crowd):
+    def distrusted(self) -> list[str]:
+        return ["bob"]
+
+
+def test_a_deferred_source_may_say_whom_not_to_learn_from(data: DataSet) -> None:
+    seats = []
+    for name, crowd in (("p", Crowd()), ("q", Wary())):
+        spec = SourceSpec(name="people", summary="", build=lambda *_, crowd=crowd: crowd, deferred=True)
+        seats.append(seat(name, spec, SourceSettings(), BuildContext(run="run", name=name, seed=0, env=ENV), "pair"))
+    assert Panel(seats, data, ENV).distrusted() == {("q", "bob")}

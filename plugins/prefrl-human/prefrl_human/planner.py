@@ -2,7 +2,8 @@
 
 The person is taken to weigh features of clips linearly and to err in a share e of random pairs: near ties, as Bradley and
 Terry have it, or by inattention anywhere. What the answers say of weights and errors makes a sample of people who could
-have given them. Learning is then played out for those people, from few answers to many, on the clips at hand: a fits weights to n simulated answers and is measured on pairs it did not see, against what the person means (the slips of
+have given them. Learning is then played out for those people, from few answers to many, on the clips at hand: a learner
+fits weights to n simulated answers and is measured on pairs it did not see, against what the person means (the slips of
 held-out answers aside, as a run's evaluation measures against the true return). Where the mean of those curves crosses
 the wanted accuracy is the prediction. All of it is NumPy over many simulated people at once.
 
@@ -24,7 +25,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 LEAST = 30  # answers before anything is predicted
 ERRORS = np.linspace(0.01, 0.35, 18)  # shares of random pairs in which a person errs
-PRIOR = ERRORS**7 * (1 - ERRORS) ** 59  # Beta(8, 60): 0.12 +- 0.04
+PRIOR = ERRORS**7 * (1 - ERRORS) ** 71  # Beta(8, 72): 0.10 +- 0.03
+SLIPS = 0.7  # before any answer: that errors are made by inattention alone, and not near ties alone
 PARTICLES = 6000  # weights tried
 PEOPLE = 96  # simulated for a curve
 MOST_PAIRS = 400  # pairs in the longest simulated session; of rankings of k, a (k-1)th of that
@@ -79,8 +81,8 @@ class Plan:
         if not isfinite(min(pairs, rankings)):
             best = max(self.pairs.accuracy[-1], self.rankings.accuracy[-1])
             return (
-                f"A held-out accuracy of {self.target:.0%} is out of reach with answers as consistent as the {self.answers} so far;"
-                f" {self.pairs.n[-1]} pairs would give about {best:.0%}."
+                f"A held-out accuracy of {self.target:.0%} is out of reach with answers as consistent as the {self.answers}"
+                f" so far; {self.pairs.n[-1]} pairs would give about {best:.0%}."
             )
         said = [f"{n:.0f} {name} ({n * s / 60:.0f} min)" if isfinite(n) else f"no number of {name}" for n, name, s in (
             (pairs, "pairs", self.seconds[0]), (rankings, f"rankings of {self.k}", self.seconds[1]))]  # fmt: skip
@@ -123,7 +125,7 @@ def infer(better: Floats, rng: np.random.Generator) -> Sample:
     margins = weights @ better.T / np.sqrt(2)  # (P, n), of unit variance over pairs
     slopes, lapses = noise_shapes()
     logs = np.stack([np.log(_right(margins, s, e) + 1e-9).sum(1) for s, e in zip(slopes, lapses, strict=True)])
-    chance = np.exp(logs - logs.max()) * np.tile(PRIOR, 2)[:, None]
+    chance = np.exp(logs - logs.max()) * np.concatenate([(1 - SLIPS) * PRIOR, SLIPS * PRIOR])[:, None]
     chance /= chance.sum()
     drawn = rng.choice(chance.size, PEOPLE, p=chance.ravel())
     noise, particle = np.unravel_index(drawn, chance.shape)

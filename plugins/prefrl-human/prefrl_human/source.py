@@ -15,9 +15,10 @@ from prefrl import errors
 from prefrl.errors import ConfigError, RunError, choices
 from prefrl.specs import BuildContext, Desk
 from prefrl_human.options import HumanOptions
+from prefrl_human.outlook import outlook
 from prefrl_human.place import Place
 from prefrl_human.quality import examine
-from prefrl_human.quality_section import write
+from prefrl_human.quality_section import write as write_section
 from prefrl_human.records import served
 from prefrl_human.serving import Address
 
@@ -96,22 +97,28 @@ class People:
             self._spoke = time.monotonic()
             _say(f"waiting for people: {answered} of {asked} answered at {self.address.url}")
 
+    def distrusted(self) -> frozenset[str]:
+        """Whom the rules exclude, by all checks so far; the report's page on label quality is brought up to date."""
+        return self._judged(planned=False)
+
+    def _judged(self, *, planned: bool) -> frozenset[str]:
+        if self._place is None or self._place.run is None:
+            return frozenset()
+        with self._place.store() as store:
+            answers = served(store, self._place.data_set, self._context.name)
+        quality = examine(answers, self._options.exclude)
+        expected = outlook(answers, self._context.rng("outlook")) if planned else None
+        if quality.people:
+            write_section(self._place.run, self._context.name, quality, expected.sentence if expected else "")
+        return quality.excluded
+
     def close(self) -> None:
         """End the server; what is on disk stays, and `prefrl rank` serves it again."""
         process, self._process = self._process, None
         if process is None:
             return
         _ended(process)
-        self._report()
-
-    def _report(self) -> None:
-        """What the run's report says of the people who answered."""
-        assert self._place is not None
-        assert self._place.run is not None
-        with self._place.store() as store:
-            answers = served(store, self._place.data_set, self._context.name)
-        if answers:
-            write(self._place.run, self._context.name, examine(answers, self._options.exclude))
+        self._judged(planned=True)
 
 
 def _ended(process: subprocess.Popen[str]) -> None:

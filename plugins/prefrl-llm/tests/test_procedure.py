@@ -76,9 +76,15 @@ def test_it_goes_on_from_what_another_run_saved(train: Train) -> None:
             "procedure.name: 'same_start' fits a policy to answers and no reward model",
         ),
         ({"sources: {oracle: {}}": "sources: {}"}, "asks which attempt is better; name a source"),
-        ({"name: llm": "name: llm\n  actions: [red, blue]"}, "algo.actions: 2 names for 4 actions: red, blue; name each"),
+        (
+            {"name: llm": "name: llm\n  actions: [red, blue]"},
+            "algo.actions: 2 names for 4 actions: red, blue; name each",
+        ),
         ({"name: same_start, sft": "name: offline, clone: 1} #"}, "the procedure 'offline' asks nobody"),
-        ({"id: PrefrlColours-v0": "id: Pendulum-v1"}, "picks among named actions, and this environment has Box actions"),
+        (
+            {"id: PrefrlColours-v0": "id: Pendulum-v1"},
+            "picks among named actions, and this environment has Box actions",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_a_sentence(changes: dict[str, str], said: str, train: Train) -> None:
