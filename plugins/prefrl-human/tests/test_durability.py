@@ -6,6 +6,7 @@ Small forms; `make soak-human` runs the long ones.
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -138,6 +139,37 @@ class Client:
             self.acknowledged.append((query["query"], message["revision"], json.dumps(message.get("tiers"))))
 
 
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A throw-away server, or None; the programs are those of prefrl's own tests."""
+    file = Path(__file__).parents[3] / "tests" / "store" / "postgres.py"
+    spec = importlib.util.spec_from_file_location("people_postgres", file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    if module.programs() is None:
+        yield None
+        return
+    with module.Server(tmp_path_factory.mktemp("pg") / "server") as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, lacking: Callable[[str], None]) -> str | None:
+    if request.param == "sqlite":
+        return None
+    server = request.getfixturevalue("postgres")
+    if server is None:
+        lacking("needs postgres: apt install postgresql")
+    return server.database()
+
+
+@pytest.fixture
+def store(url: str | None, tmp_path: Path) -> Iterator[Store]:
+    with open_store(url, tmp_path / "runs") as opened:
+        yield opened
+
+
 @pytest.fixture
 def many(store: Store, long: bool) -> DataSet:
     data = store.data_set("many", _env())
@@ -174,11 +206,11 @@ def together(clients: list[Client], n: int | None, meanwhile: Callable[[], None]
 
 
 def test_kill_9_loses_nothing_and_doubles_nothing(
-    running: Callable[[Place], Killed], place: Terms, many: DataSet, long: bool, tmp_path: Path
+    running: Callable[[Place], Killed], place: Terms, many: DataSet, long: bool, tmp_path: Path, url: str | None
 ) -> None:
     kills = 200 if long else 4
     people = tuple(f"person{i}" for i in range(5))
-    server = running(place(data_set="many", people=people, lease=5))
+    server = running(place(url, data_set="many", people=people, lease=5))
     clients = [Client(server.port, server.links[name], i) for i, name in enumerate(people)]
     rng = random.Random(1)
 
@@ -192,7 +224,7 @@ def test_kill_9_loses_nothing_and_doubles_nothing(
             server.start()
 
     together(clients, None, storm)
-    with open_store(None, tmp_path / "runs") as again:
+    with open_store(url, tmp_path / "runs") as again:
         data = again.data_set("many")
         assert data.verify() == []
         stored = [p for _, p in data.preferences()]
@@ -217,11 +249,11 @@ def test_kill_9_loses_nothing_and_doubles_nothing(
 
 
 def test_many_people_at_once(
-    running: Callable[[Place], Killed], place: Terms, many: DataSet, long: bool, store: Store
+    running: Callable[[Place], Killed], place: Terms, many: DataSet, long: bool, url: str | None
 ) -> None:
     n, each, overlap = (50, 200, 2) if long else (8, 10, 2)
     people = tuple(f"person{i}" for i in range(n))
-    server = running(place(data_set="many", people=people, per_question=overlap))
+    server = running(place(url, data_set="many", people=people, per_question=overlap))
     clients = [Client(server.port, server.links[name], i) for i, name in enumerate(people)]
     together(clients, each, lambda: None)
     seconds = sorted(second for client in clients for second in client.seconds)
@@ -238,10 +270,10 @@ def test_many_people_at_once(
 
 
 def test_three_times_in_any_order_is_once(
-    running: Callable[[Place], Killed], place: Terms, many: DataSet, store: Store, long: bool
+    running: Callable[[Place], Killed], place: Terms, many: DataSet, store: Store, long: bool, url: str | None
 ) -> None:
     people = ("ann", "bob", "cyd")
-    server = running(place(data_set="many", people=people))
+    server = running(place(url, data_set="many", people=people))
     clients = [Client(server.port, server.links[name], i) for i, name in enumerate(people)]
     together(clients, 100 if long else 8, lambda: None)
     before = {p.id: (p.answer, p.outcome, p.revision) for _, p in many.preferences()}
@@ -251,7 +283,7 @@ def test_three_times_in_any_order_is_once(
         assert {client.call("POST", "/api/answers", message)[0] for message in again} == {200}
     twin = store.data_set("twin", _env())
     twin.add_queries([texts(i) for i in range(8000 if long else 400)])
-    other = running(place(data_set="twin", people=people, per_question=3))
+    other = running(place(url, data_set="twin", people=people, per_question=3))
     for client in clients:
         client.port = other.port
         thrice = client.sent * 3
