@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from prefrl import builtin
+from prefrl import builtin, settings
 from prefrl.options import Options
 from prefrl.specs import (
     Augmentation,
@@ -91,3 +93,15 @@ def test_listing_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
     assert done.stderr.strip() == ""
+
+
+DEFAULTS = json.loads((Path(__file__).parent / "data" / "defaults.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("what", DEFAULTS)
+def test_a_default_that_changes_is_meant(what: str) -> None:
+    """It changes what every configuration that leaves it out does: change it here too, and say so in the changelog."""
+    kind, name = what.split("/")
+    model = getattr(settings, name) if kind == "settings" else offered(kind)[name].options
+    now = model().model_dump(mode="json")
+    assert {option: now.get(option, "gone") for option in DEFAULTS[what]} == DEFAULTS[what]

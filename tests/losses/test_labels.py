@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -79,8 +81,9 @@ def test_groups_by_name():
     (Binary((2.0,)), 1),
 ])  # fmt: skip
 def test_an_answer_that_does_not_fit_its_query_is_refused(given, k):
-    with pytest.raises(BadAnswer, match="does not fit a query of"):
-        one(given, k)
+    said = rf"^preference 0123456789ab of source 'source': \w+\(.*\) does not fit a query of {k} items"
+    with pytest.raises(BadAnswer, match=said):
+        collate([replace(answer(given), id="0123456789abcdef")], [k])
 
 
 def pair(**fields):

@@ -19,6 +19,7 @@ from prefrl.procedures.run import Run
 from prefrl.report import summary_lines
 from prefrl.specs import RunSummary, hookimpl
 from prefrl.store import open_store
+from prefrl.types import Segment
 
 Train = Callable[..., Run]
 
@@ -216,3 +217,16 @@ def test_a_teacher_that_watches_the_run_answers_under_its_own_name(train: Train)
         assert {preference.source for _, preference in data.current()} == {"careful"}  # what weights and budgets go by
         whys = {query.why.split()[0] for query in data.queries(p.query_id for _, p in data.current()).values()}
     assert whys == {"uniform", "k-center"}
+
+
+def test_clips_are_drawn_under_videos_as_the_settings_say(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = train("drawn", "render={size: 64, camera: side}", execute=False)
+    drawn: list[Any] = []
+    monkeypatch.setattr("prefrl.procedures.run.render_clips", lambda *given, **how: drawn.append((given, how)))
+    clips = [Segment.of(np.full((3, 2), i), np.zeros((2, 1))) for i in range(2)]
+    paths = run.render(clips)
+    assert paths == [Path("videos") / "run" / f"{clip.id}.mp4" for clip in clips]
+    (((segments, into), how),) = drawn
+    assert (segments, into) == (clips, paths)
+    assert (how["size"], how["camera"], how["env_kwargs"]) == (64, "side", {"max_episode_steps": 100})
+    assert how["draw"](clips[0], 64, None) is None  # no plugin here draws it
