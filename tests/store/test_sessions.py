@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -36,6 +38,26 @@ def test_two_people_never_hold_one_query(data: DataSet, pair: Ask, clock: list[f
     clock[0] += 61  # bob went home
     assert data.lease("cyd", 60) == pair(1).id
     assert data.lease("bob", 60) is None
+
+
+def test_people_who_answer_at_once_stay_within_the_quota(data: DataSet, pair: Ask) -> None:
+    queries = {query.id: query for query in map(pair, range(10))}
+    data.add_queries(queries.values())
+
+    def work(who: str) -> int:
+        given = 0
+        while (key := data.lease(who, 60, overlap=2)) is not None:
+            answer(data, queries[key], who)
+            given += 1
+        return given
+
+    with ThreadPoolExecutor(6) as people:
+        given = sum(people.map(work, [f"p{i}" for i in range(6)]))
+    stored = [(one.query_id, one.annotator) for _, one in data.preferences()]
+    assert [at for at, _ in data.preferences()] == list(range(1, given + 1))
+    assert len(set(stored)) == len(stored) == given
+    assert max(Counter(key for key, _ in stored).values()) == 2
+    assert {key for key, _ in stored} == set(queries)
 
 
 def test_asking_again_prolongs_a_lease(data: DataSet, pair: Ask, clock: list[float]) -> None:
