@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from prefrl.specs import LearnerSpec, ProcedureSpec, hookimpl, lazy
-from prefrl_llm.options import LearnerOptions, SameStartOptions
+from prefrl.specs import LearnerSpec, ProcedureSpec, RewardModelSpec, hookimpl, lazy
+from prefrl_llm.options import AuthorOptions, LearnerOptions, SameStartOptions
 
 
 @hookimpl
@@ -27,4 +27,17 @@ def prefrl_register_procedures() -> Iterable[ProcedureSpec]:
         summary="several attempts from one start are compared, and the policy is fitted to the answers, by turns",
         build=lazy("prefrl_llm.procedure:SameStart"),
         options=SameStartOptions,
+    )
+
+
+@hookimpl
+def prefrl_register_reward_models() -> Iterable[RewardModelSpec]:
+    """Offer the writer of rewards."""
+    yield RewardModelSpec(
+        name="llm_author",
+        api=1,
+        summary="a language model that writes reward texts, fitted to answers about what they made robots do",
+        build=lazy("prefrl_llm.author:Author"),
+        options=AuthorOptions,
+        aux=frozenset({"ref_logp", "length", "nll"}),
     )

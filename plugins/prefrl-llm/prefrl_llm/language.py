@@ -68,8 +68,8 @@ class Language:
         self._keeps_few = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._copy: Any = None  # the reference where there are no adapters
         self._origin: Mapping[str, Tensor] = {}  # fresh adapters, to which a reset returns
-        self._unlearned = _hash(model) if options.model is None else ""  # while it is this, nothing was learned
-        if options.model is not None and options.lora is not None:
+        self._unlearned = _hash(model) if options.path is None else ""  # while it is this, nothing was learned
+        if options.path is not None and options.lora is not None:
             self.network = loading.adapted(model, options, seed)
 
     @property
@@ -170,7 +170,7 @@ class Language:
         self.network.load_state_dict(state, strict=False)
 
     def save(self, path: Path) -> None:
-        """One zip that `algo.model` reads, and whose content `from_pretrained` does."""
+        """One zip that `algo.path` reads, and whose content `from_pretrained` does."""
         model = self.network
         if hasattr(model, "merge_and_unload"):
             model = copy.deepcopy(model).merge_and_unload()

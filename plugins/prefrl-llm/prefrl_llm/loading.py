@@ -35,14 +35,14 @@ def load(options: ModelOptions, words: Sequence[str], seed: int, where: str) -> 
     Raises ConfigError, naming `where` in the configuration, for a folder that is none of a model or tokenizers that fit no
     model.
     """
-    if options.model is None:
+    if options.path is None:
         tokenizer = make_tokenizer(words, options.built.vocabulary)
         model = _built(options.built, tokenizer, seed)
     else:
-        with _folder(options.model, f"{where}.model") as folder:
-            model = _read(transformers.AutoModelForCausalLM, folder, f"{where}.model", dtype=torch.float32)
+        with _folder(options.path, f"{where}.path") as folder:
+            model = _read(transformers.AutoModelForCausalLM, folder, f"{where}.path", dtype=torch.float32)
             own = options.tokenizer is None
-            tokenizer = _read(transformers.AutoTokenizer, folder, f"{where}.model") if own else None
+            tokenizer = _read(transformers.AutoTokenizer, folder, f"{where}.path") if own else None
     if options.tokenizer is not None:
         with _folder(options.tokenizer, f"{where}.tokenizer", "tokenizer_config.json") as folder:
             tokenizer = _read(transformers.AutoTokenizer, folder, f"{where}.tokenizer")
@@ -87,18 +87,20 @@ def adapted(model: Any, options: ModelOptions, seed: int) -> Any:
 
 
 def _built(options: BuiltOptions, tokenizer: Any, seed: int) -> Any:
-    marks = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+    given = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+    # at a width of 768 the usual 0.02 is 0.55 / sqrt(width); narrow models need as much, or no adapter can sharpen them
+    given["initializer_range"] = 0.8 * options.width**-0.5
     config: Any
     if options.architecture == "gpt2":
         config = transformers.GPT2Config(
             vocab_size=len(tokenizer), n_positions=options.context, n_embd=options.width, n_layer=options.layers,
-            n_head=options.heads, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **marks,
+            n_head=options.heads, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **given,
         )  # fmt: skip
     else:
         config = transformers.LlamaConfig(
             vocab_size=len(tokenizer), max_position_embeddings=options.context, hidden_size=options.width,
             intermediate_size=4 * options.width, num_hidden_layers=options.layers, num_attention_heads=options.heads,
-            num_key_value_heads=options.heads, tie_word_embeddings=True, **marks,
+            num_key_value_heads=options.heads, tie_word_embeddings=True, **given,
         )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

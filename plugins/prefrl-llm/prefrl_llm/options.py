@@ -40,7 +40,7 @@ class LoraOptions(Options):
 class ModelOptions(Options):
     """Which language model, and which of its weights are learned."""
 
-    model: str | None = Field(
+    path: str | None = Field(
         None, description="folder of a Hugging Face causal model, or of a run of ours; null: one is built, see `built`"
     )
     tokenizer: str | None = Field(None, description="folder; null: the model's own")
@@ -121,3 +121,13 @@ class SameStartOptions(Options):
 
     sft: SftOptions = SftOptions()
     held_out: HeldOutOptions = HeldOutOptions()
+
+
+class AuthorOptions(ModelOptions):
+    """A writer of reward texts."""
+
+    prompt: str = Field("reward:", description="what it is asked, where an item brings no prompt of its own")
+    examples: tuple[str, ...] = Field((), description="texts that it learns to write before it is compared")
+    sft: SftOptions = SftOptions()
+    new_tokens: int = Field(64, ge=1, description="of one text, at most")
+    temperature: float = Field(1.0, gt=0)

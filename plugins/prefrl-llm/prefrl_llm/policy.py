@@ -118,7 +118,7 @@ class TextPolicy:
             self.language.load_state_dict(state)
 
     def save(self, path: Path) -> None:
-        """One zip: `algo.model` takes it, and what is in it is a folder of Hugging Face's."""
+        """One zip: `algo.path` takes it, and what is in it is a folder of Hugging Face's."""
         self.language.save(path)
         if self.reference is not None and self.reference.cache is not None:
             self.reference.cache.write()

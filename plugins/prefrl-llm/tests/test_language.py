@@ -183,7 +183,7 @@ def saved(model: Language, folder: Path) -> Path:
 
 def test_a_folder_of_hugging_faces_is_read(tmp_path: Path) -> None:
     model = shaken(language())
-    read = Language(LearnerOptions(model=str(saved(model, tmp_path / "gpt"))), [], 0, "cpu", "algo")
+    read = Language(LearnerOptions(path=str(saved(model, tmp_path / "gpt"))), [], 0, "cpu", "algo")
     assert torch.allclose(scored(read, PROMPTS, SAID), scored(model, PROMPTS, SAID), atol=1e-6)
     assert hasattr(read.network, "disable_adapter")  # supervised learning, too, moves adapters alone
 
@@ -194,12 +194,12 @@ def test_what_is_saved_is_read_and_holds_what_adapters_learned(tmp_path: Path) -
     shaken(model)
     model.save(tmp_path / "model.zip")
     for name in (tmp_path, tmp_path / "model.zip"):
-        read = Language(LearnerOptions(model=str(name)), [], 0, "cpu", "algo")
+        read = Language(LearnerOptions(path=str(name)), [], 0, "cpu", "algo")
         assert torch.allclose(scored(read, PROMPTS, SAID), scored(model, PROMPTS, SAID), atol=1e-4)
     assert hasattr(model.network, "disable_adapter")  # saving merged a copy
 
 
-@pytest.mark.parametrize("key", ["model", "tokenizer"])
+@pytest.mark.parametrize("key", ["path", "tokenizer"])
 def test_a_folder_that_is_not_there_is_a_sentence(key: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=rf"^algo\.{key}: '.*nowhere' does not exist; give the folder"):
         Language(LearnerOptions(**{key: str(tmp_path / "nowhere")}), [], 0, "cpu", "algo")
@@ -210,8 +210,8 @@ def test_a_folder_that_is_not_there_is_a_sentence(key: str, tmp_path: Path) -> N
 def test_a_damaged_folder_is_a_sentence(tmp_path: Path) -> None:
     folder = saved(language(), tmp_path / "gpt")
     (folder / "config.json").write_text('{"model_type": "no such thing"}', encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"^algo\.model: .* cannot be read as AutoModelForCausalLM: "):
-        Language(LearnerOptions(model=str(folder)), [], 0, "cpu", "algo")
+    with pytest.raises(ConfigError, match=r"^algo\.path: .* cannot be read as AutoModelForCausalLM: "):
+        Language(LearnerOptions(path=str(folder)), [], 0, "cpu", "algo")
 
 
 def test_a_tokenizer_of_another_model_is_a_sentence(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_tokenizer_of_another_model_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"^algo\.tokenizer: it gives token numbers up to \d+, and the model knows \d+; "
     ):
-        Language(LearnerOptions(model=str(folder), tokenizer=str(tmp_path / "big")), [], 0, "cpu", "algo")
+        Language(LearnerOptions(path=str(folder), tokenizer=str(tmp_path / "big")), [], 0, "cpu", "algo")
 
 
 def test_a_tokenizer_that_ends_no_text_is_a_sentence(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_tokenizer_that_ends_no_text_is_a_sentence(tmp_path: Path) -> None:
     known = json.loads(settings_file.read_text(encoding="utf-8"))
     settings_file.write_text(json.dumps({k: v for k, v in known.items() if k != "eos_token"}), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"^algo\.tokenizer: it has no token that ends a text"):
-        Language(LearnerOptions(model=str(folder)), [], 0, "cpu", "algo")
+        Language(LearnerOptions(path=str(folder)), [], 0, "cpu", "algo")
 
 
 def test_without_transformers_prefrl_works_and_the_learner_says_what_to_install() -> None:

@@ -62,7 +62,7 @@ def test_the_same_seed_gives_the_same_run(train: Train) -> None:
 def test_it_goes_on_from_what_another_run_saved(train: Train) -> None:
     quick = ("feedback.total=6", "reward.fit.updates=4", "procedure.held_out.episodes=2")
     first = train(*quick, name="first")
-    second = train(*quick, f"algo.model={first}", "procedure.sft.updates=0", name="second")
+    second = train(*quick, f"algo.path={first}", "procedure.sft.updates=0", name="second")
     assert (
         lines(second / "evaluations.jsonl")[0]["true_return"] == lines(first / "evaluations.jsonl")[-1]["true_return"]
     )
