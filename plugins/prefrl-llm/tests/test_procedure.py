@@ -75,7 +75,7 @@ def test_it_goes_on_from_what_another_run_saved(train: Train) -> None:
             {"model: policy\n  log_prob: density\n  loss: {name: dpo, beta: 1.0}": "model: ensemble"},
             "procedure.name: 'same_start' fits a policy to answers and no reward model",
         ),
-        ({"sources: {oracle: {}}": "sources: {}"}, "asks which attempt is better; name a source"),
+        ({"sources: {oracle: {}}": "sources: {}"}, "there is no source and data set 'tiny' holds none"),
         (
             {"name: llm": "name: llm\n  actions: [red, blue]"},
             "algo.actions: 2 names for 4 actions: red, blue; name each",
