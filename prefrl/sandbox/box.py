@@ -129,10 +129,10 @@ class Box:
     def _shared(self, name: str, size: int, *, writable: bool) -> tuple[int, mmap.mmap]:
         """A descriptor for the worker and the host's own view; neither can be resized, inputs are mapped to read alone."""
         descriptor = os.memfd_create(f"prefrl-{os.getpid()}-{name}", os.MFD_ALLOW_SEALING)
-        self._held.rest.callback(os.close, descriptor)
+        self._held.descriptors.append(descriptor)
         os.ftruncate(descriptor, size)
         view = mmap.mmap(descriptor, size)
-        self._held.rest.callback(view.close)
+        self._held.views.append(view)
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS | (0 if writable else _SEAL_FUTURE_WRITE))
         return descriptor, view
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import select
 import signal
@@ -17,7 +18,8 @@ class Held:
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None
         self.init = -1
-        self.rest = contextlib.ExitStack()  # descriptors and views of shared memory
+        self.descriptors: list[int] = []  # of shared memory
+        self.views: list[mmap.mmap] = []
 
     def end(self) -> None:
         """Kill, wait, close; a second time does nothing."""
@@ -38,5 +40,8 @@ class Held:
             poll.poll(_SECONDS * 1000)
             os.close(self.init)
             self.init = -1
-        with contextlib.suppress(BufferError):  # somebody looks at the memory still; it goes with them
-            self.rest.close()
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+        while self.views:
+            with contextlib.suppress(BufferError):  # somebody looks at it still; it goes with them
+                self.views.pop().close()
