@@ -169,7 +169,7 @@ class Icpl:
         asked = standings.comparisons(self._options.candidates, number) if self._options.choose == "answers" else 0
         steps = number * len(names) * context.settings.algo.n_timesteps
         progress.rounds.append(
-            Round(number, names, order, best, worst, asked, self._proposals.conversation.spent.tokens, steps, true,
+            Round(number, names, order, best, worst, asked, self._proposals.conversation.tokens(number), steps, true,
                   time.monotonic() - begun)
         )  # fmt: skip
         privileged = self._options.privileged or self._options.choose == "task_score"

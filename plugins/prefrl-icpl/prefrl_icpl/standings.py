@@ -24,7 +24,7 @@ class Round:
     best: str | None  # so far
     worst: str | None  # of this round's own
     comparisons: int  # by ICPL's count, of this round and all before
-    tokens: int  # so far
+    tokens: int  # of all replies so far; calls that failed are in the ledger
     steps: int  # of all environments, so far
     true_return: float  # of the best so far, on evaluation seeds; no prompt holds it
     seconds: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from prefrl.errors import ConfigError, EnvironmentMissing, RunError
 from prefrl.sandbox import tiers
 from prefrl_icpl import procedure, proposals, standings
 from prefrl_icpl.chat.conversation import Conversation
+from prefrl_icpl.options import IcplOptions
 from prefrl_icpl.training import Workshop
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -139,6 +141,7 @@ def test_eureka_asks_nobody_and_says_that_it_is_privileged(
 # --- the true reward never reaches the model --------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.*The reward is a NaN value")
 def test_prompts_are_the_same_whatever_the_true_reward_is(
     fake: Any, start: Callable[..., Path], shortcut: None, untried: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,8 +187,14 @@ def test_no_part_of_the_plugin_declares_that_it_needs_the_true_reward() -> None:
 def test_what_cannot_work_is_refused_first(
     fake: Any, start: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    nobody = SimpleNamespace(sources={}, feedback=SimpleNamespace(items=6))
     with pytest.raises(ConfigError, match=r"sources: the procedure 'icpl' asks"):
-        start(fake.url, name="a", sources={}, choose="answers")
+        procedure.Icpl(IcplOptions())._check(SimpleNamespace(settings=nobody))
+    some = SimpleNamespace(sources={"oracle": {}}, feedback=SimpleNamespace(items=2))
+    with pytest.raises(
+        ConfigError, match=r"feedback.items: 2 clips per question, but procedure.candidates is 6; make them equal"
+    ):
+        procedure.Icpl(IcplOptions())._check(SimpleNamespace(settings=some))
     with monkeypatch.context() as patched:
         patched.setattr(tiers, "obstacle", lambda tier: f"no {tier}; `apt install bubblewrap`.")
         with pytest.raises(EnvironmentMissing, match=r"no strict; `apt install bubblewrap`"):

@@ -24,6 +24,13 @@ class Conversation:
         self._folder, self._options = folder, options
         self._chat: Chat | None = None  # made when it is first needed: a run whose replies are all there needs no key
 
+    def tokens(self, rounds: int) -> int:
+        """Of the replies of the first `rounds` rounds: the same in a run that was resumed."""
+        found = (
+            read_record(path) for path in self._replies.glob("round-*.json") if int(path.stem.split("-")[1]) <= rounds
+        )
+        return sum(int(record["tokens_in"]) + int(record["tokens_out"]) for record in found)
+
     @property
     def spent(self) -> Cost:
         """So far, by all calls of the run, also those that failed."""
