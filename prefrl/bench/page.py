@@ -80,7 +80,7 @@ def _ranked(summary: Summary, judged: Sequence[Line]) -> str:
         f"before {second.label} with {share(second.mean)}"
     )
     probability, (low, high) = summary.improvement(first)
-    if isnan(probability):
+    if isnan(probability) or isnan(low):
         return f"{said}."
     sure = "more than chance" if low > 0.5 else "not more than chance could do"
     return (
