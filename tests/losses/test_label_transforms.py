@@ -49,3 +49,18 @@ def test_a_constant_margin_adds_to_the_labels_own(v):
     added = build(BradleyTerryOptions(label_tf=[{"margin": 0.25}]))(Scores.of(v.s), own).loss
     by_hand = build(BradleyTerryOptions())(Scores.of(v.s), v.pairs(margin=v.tensor([0.75, 0.25, 0.25]))).loss
     torch.testing.assert_close(added, by_hand)
+
+
+@pytest.mark.parametrize(
+    ("part", "target"),
+    [
+        ({"smooth_uniform": 0.2}, lambda p: 0.8 * p + 0.1),
+        ({"smooth_flip": 0.2}, lambda p: 0.8 * p + 0.2 * (1 - p)),
+    ],
+)
+def test_what_an_answer_is_taken_for_pair_by_pair(v, part, target):
+    """The mean over the vectors' pairs does not tell: their differences sum to zero."""
+    d, p = v.s[:, 0] - v.s[:, 1], target(v.p)
+    expected = p * torch.nn.functional.softplus(-d) + (1 - p) * torch.nn.functional.softplus(d)
+    found = build(BradleyTerryOptions(label_tf=[part]))(Scores.of(v.s), v.pairs()).per_example
+    torch.testing.assert_close(found, expected)
