@@ -15,22 +15,24 @@ from gymnasium import spaces
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 COLOURS = ("red", "green", "blue", "grey")
+EVERY = [[goal, room] for goal in range(4) for room in range(3)]
+HELD_OUT = [[0, 0], [1, 1], [2, 2], [3, 0]]
 
 
 class Colours(gymnasium.Env[Any, Any]):
-    """Two choices among four colours; each is worth 1 if it is the goal's. `goals` are the places of those that come up."""
+    """Two choices among four colours; each is worth 1 if it is the goal's. `contexts` are the (goal, room) that come up."""
 
     metadata = {"render_modes": [], "prefrl": {"actions": list(COLOURS), "task": "Say the colour of the goal."}}
 
-    def __init__(self, goals: Any = (0, 1, 2, 3)) -> None:
+    def __init__(self, contexts: Any = EVERY) -> None:
         self.observation_space = spaces.Box(-10.0, 10.0, (3,), np.float64)
         self.action_space = spaces.Discrete(4)
-        self._goals, self._seen = goals, np.zeros(3)
+        self._contexts, self._seen = contexts, np.zeros(3)
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
-        goal = self._goals[self.np_random.integers(len(self._goals))]
-        self._seen = np.array([goal, self.np_random.integers(3), 0.0])
+        goal, room = self._contexts[self.np_random.integers(len(self._contexts))]
+        self._seen = np.array([goal, room, 0.0])
         return self._seen.copy(), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -42,7 +44,7 @@ class Colours(gymnasium.Env[Any, Any]):
 gymnasium.register("PrefrlColours-v0", entry_point=Colours)
 
 TINY = """
-env: {id: PrefrlColours-v0, n_envs: 1}
+env: {id: PrefrlColours-v0, n_envs: 1, kwargs: {contexts: ASKED}}
 algo:
   name: llm
   n_timesteps: 1
@@ -52,9 +54,9 @@ algo:
     room: {entry: 1, edges: [0.5, 1.5], words: [kitchen, hall, cellar]}
   built: {layers: 1, width: 32, heads: 2, context: 32}
   lora: {rank: 8, alpha: 16}
-procedure: {name: same_start, sft: {updates: 60, episodes: 20, batch_size: 32, learning_rate: 3.0e-3}, held_out: {episodes: 20}}
+procedure: {name: same_start, sft: {updates: 60, episodes: 20, batch_size: 32, learning_rate: 3.0e-3}, held_out: {episodes: 60, kwargs: {contexts: HELD_OUT}}}
 pretrain: null
-feedback: {total: 120, rounds: 2, segment: 2}
+feedback: {total: 300, rounds: 3, segment: 2}
 sources: {oracle: {}}
 reward:
   model: policy
@@ -62,7 +64,7 @@ reward:
   loss: {name: dpo, beta: 1.0}
   fit: {updates: 100, epochs: 100, batch_size: 16, learning_rate: 3.0e-3, stop_accuracy: null}
 evaluate: {every: 1, episodes: 10, final_episodes: 10}
-"""
+""".replace("ASKED", str([context for context in EVERY if context not in HELD_OUT])).replace("HELD_OUT", str(HELD_OUT))
 
 
 @pytest.fixture

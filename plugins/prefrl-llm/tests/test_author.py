@@ -124,7 +124,7 @@ def plugin() -> types.ModuleType:
 
 
 CONFIG = """
-env: {id: PrefrlColours-v0, n_envs: 1, kwargs: {goals: [2]}}
+env: {id: PrefrlColours-v0, n_envs: 1, kwargs: {contexts: [[2, 0]]}}
 algo: {name: ppo, n_timesteps: 64, n_steps: 64, batch_size: 32}
 procedure: {name: authors}
 pretrain: null

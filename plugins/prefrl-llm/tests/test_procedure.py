@@ -26,11 +26,12 @@ def test_comparisons_teach_it_what_its_reference_does_not_know(train: Train) -> 
     run = train()
     told = json.loads((run / "outcome.json").read_text(encoding="utf-8"))
     held_out = told["held_out"]
-    assert told["answered"] <= 120
-    assert held_out["win_rate_over_sampled"]["share"] >= 0.75
+    assert told["answered"] <= 300
+    assert held_out["win_rate"]["share"] >= 0.8  # in goals and rooms that no question put together
+    assert held_out["win_rate_over_sampled"]["share"] >= 0.8
     assert held_out["policy_success"] > held_out["sampled_success"]
     fits = lines(run / "fits.jsonl")
-    assert len(fits) == 2
+    assert len(fits) == 3
     assert {"logp/chosen", "logp/rejected", "kl_ref", "len_margin_corr"} <= set(fits[-1]["metrics"])
     assert told["displacement"]["chosen"] > told["displacement"]["rejected"]
 
