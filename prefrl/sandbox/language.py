@@ -92,13 +92,14 @@ def _of_entry(tree: ast.Module, entry: str, arguments: Sequence[str]) -> Iterato
 def _of(node: ast.AST, known: set[str] | frozenset[str]) -> Iterator[Complaint]:
     line = getattr(node, "lineno", 0)
     if not isinstance(node, names.SYNTAX):
-        yield Complaint(line, f"{_word(node)} is not allowed.")
+        if line:  # what has none is part of a statement that is refused
+            yield Complaint(line, f"{_word(node)} is not allowed.")
         return
     match node:
         case ast.FunctionDef(decorator_list=[_, *_]):
             yield Complaint(line, "a decorator is not allowed.")
-        case ast.arguments(vararg=ast.arg()) | ast.arguments(kwarg=ast.arg()):
-            yield Complaint(0, "* and ** arguments are not allowed.")
+        case ast.arguments(vararg=ast.arg(lineno=line)) | ast.arguments(kwarg=ast.arg(lineno=line)):
+            yield Complaint(line, "* and ** arguments are not allowed.")
         case ast.Import() | ast.ImportFrom():
             yield from _of_import(node)
         case ast.Name(id=name) if name not in known:
