@@ -197,7 +197,7 @@ def described(error: BaseException) -> dict[str, Any]:
     if isinstance(error, SyntaxError) and error.filename == FILE:
         lines.append(error.lineno)
     words = str(error) if isinstance(error, Fault) else f"{type(error).__name__}: {error}"
-    return {"line": lines[-1] if lines and lines[-1] else 0, "error": words[:1500]}
+    return {"line": lines[-1] if lines and lines[-1] else 0, "error": words[:1000]}
 
 
 def _few_builtins() -> dict[str, Any]:

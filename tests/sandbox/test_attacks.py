@@ -199,6 +199,7 @@ def test_the_next_candidate_knows_nothing_of_the_last(name: str, bait: Bait, bat
     assert np.array_equal(rewards.components["x"], batch["obs"][:, 0])
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_the_bait_would_be_taken(bait: Bait, batch: Mapping[str, Array]) -> None:
     """The oracle of these tests sees it when a program does read: in this very process nothing confines it."""
     space: dict[str, object] = {"np": np}
