@@ -93,7 +93,8 @@ class _Parser:
         if choice is not None:
             return self.choices(choice, node, info.default, path)
         inner, shape = inner_model(info.annotation)
-        if node is None and (inner is None or info.is_required() or shape == "many"):
+        off = shape == "optional" and info.default is None  # a section that is not there unless it is written
+        if node is None and (inner is None or info.is_required() or shape == "many" or off):
             return {}
         if inner is None or (shape == "optional" and node is not None and node.value is None):
             return {} if node is None else {name: node.plain()}

@@ -158,9 +158,9 @@ def test_defaults_have_the_options_of_what_they_name(tmp_path: Path, host: Plugi
     ("argument", "said"),
     [
         ("envv.id=3", "envv: unknown key. Allowed: algo, checkpoint, env, "),
-        ("env.idd=3", "env.idd: unknown key. Allowed: backend, id, kwargs, n_envs, termination. Did you mean 'id'?"),
-        ("algo.gama=1", "algo.gama: unknown key. Allowed: gamma, learning_rate, n_timesteps, name, normalize, policy_kwargs. Did you mean 'gamma'?"),
-        ("sources.oracle.eror=1", "sources.oracle.eror: unknown key. Allowed: budget, error, hindsight, notes, order, use, wait, weight. Did you mean 'error'?"),
+        ("env.idd=3", "env.idd: unknown key. Allowed: backend, id, kwargs, n_envs, termination, user. Did you mean 'id'?"),
+        ("algo.gama=1", "algo.gama: unknown key. Allowed: gamma, learning_rate, n_timesteps, name, normalize, policy_kwargs, replay. Did you mean 'gamma'?"),
+        ("sources.oracle.eror=1", "sources.oracle.eror: unknown key. Allowed: budget, error, hindsight, notes, order, overlap, use, wait, weight. Did you mean 'error'?"),
         ("reward.fit.epoch=1", "reward.fit.epoch: unknown key. Allowed: batch_size, epochs, "),
         ("reward.loss.smooth=1", "reward.loss.smooth: unknown key. Allowed: coef, name, smoothing."),
         ("algo.n_timesteps=abc", "algo.n_timesteps: input should be a valid integer, unable to parse string as an integer, not 'abc'."),
@@ -303,3 +303,10 @@ def test_no_damage_to_a_valid_file_ends_in_a_traceback(data: st.DataObject) -> N
         config.resolve(tree, lab())
     except PrefrlError as error:
         assert str(error)  # noqa: PT017  either outcome is fine; any other exception fails the test
+
+
+def test_a_section_that_is_off_unless_written_stays_off(tmp_path: Path, host: PluginHost) -> None:
+    assert resolve(tmp_path, host).reward.unlabelled is None
+    written = resolve(tmp_path, host, RUN, "reward.unlabelled.pairs=7").reward.unlabelled
+    assert written is not None
+    assert (written.pairs, written.threshold) == (7, 0.99)

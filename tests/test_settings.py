@@ -26,7 +26,13 @@ def test_every_chosen_section_and_choice_names_a_kind_of_the_host() -> None:
         for model in vars(settings).values() if isinstance(model, type) and issubclass(model, settings.Options)
         for field in model.model_fields.values() for mark in field.metadata if isinstance(mark, Choice)
     ]  # fmt: skip
-    assert {mark.registry for mark in marks} == {"losses", "augmentations", "label_filters", "bonuses"}
+    assert {mark.registry for mark in marks} == {
+        "losses",
+        "augmentations",
+        "label_filters",
+        "bonuses",
+        "replay_samplers",
+    }
 
 
 @pytest.mark.parametrize(

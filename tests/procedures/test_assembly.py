@@ -21,7 +21,7 @@ Train = Callable[..., Any]
     ("loss", "sentence"),
     [
         ("bce", r"loss 'bce' cannot use answers of kind 'pair' \(it takes binary\): choose a loss made for them"),
-        ("dpo", r"loss 'dpo' needs ref_logp beside the scores, and this scorer gives nothing: use a learner that"),
+        ("dpo", r"loss 'dpo' needs ref_logp beside the scores, and this scorer gives times: use a learner that"),
         ("[bradley_terry, nll]", r"loss 'bradley_terry \+ nll' needs length, nll beside the scores"),
     ],
 )

@@ -138,7 +138,7 @@ def test_a_ranking_by_keys(page_of: Any, place: Terms, empty: DataSet, ask: Ask)
     page.locator(".clips:not([hidden]) .card").first.wait_for()
     for key in ("ArrowRight", "Space", "ArrowRight", "Space"):  # to A, pick up, move, drop
         page.keyboard.press(key)
-    assert page.locator("#announce").inner_text() in ("", "Clip A dropped at position 2")
+    assert page.locator("#announce").inner_text() in ("", "Clip A, position 2 of 3", "Clip A dropped at position 2")
     page.keyboard.press("Enter")
     saved(page, 2)
     second = answers(empty)[1]

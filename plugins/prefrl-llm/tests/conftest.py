@@ -42,6 +42,7 @@ class Colours(gymnasium.Env[Any, Any]):
 
 
 gymnasium.register("PrefrlColours-v0", entry_point=Colours)
+gymnasium.register("PrefrlTorque-v0", entry_point=lambda contexts: gymnasium.make("Pendulum-v1").unwrapped)
 
 TINY = """
 env: {id: PrefrlColours-v0, n_envs: 1, kwargs: {contexts: ASKED}}

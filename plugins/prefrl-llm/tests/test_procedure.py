@@ -83,7 +83,7 @@ def test_it_goes_on_from_what_another_run_saved(train: Train) -> None:
         ),
         ({"name: same_start, sft": "name: offline, clone: 1} #"}, "the procedure 'offline' asks nobody"),
         (
-            {"id: PrefrlColours-v0": "id: Pendulum-v1"},
+            {"id: PrefrlColours-v0": "id: PrefrlTorque-v0"},
             "picks among named actions, and this environment has Box actions",
         ),
     ],
